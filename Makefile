@@ -1,0 +1,69 @@
+# Needs Python 3.10+, g++ and make. Everything else goes into a virtual environment: $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+CXX_FILES = $(shell find csrc -name '*.h' -o -name '*.cpp')
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev build demo test lint format bench docs clean
+
+help: ## Print this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.requirements ## Create the virtual environment with what build, demo and tests need.
+
+setup-dev: $(VENV)/.requirements-dev ## The same with the tools of lint, format and docs.
+
+build: setup ## Build the C++ library in place; recompiles only what changed.
+	$(BIN)/python setup.py -q build_ext --inplace
+	@$(MAKE) -s $(VENV)/.editable
+
+demo: build ## Train, quantize, pack, save, load and run a small CNN on handwritten digits.
+	$(BIN)/python -m torch_qconv_prepack demo
+
+test: build ## Run the tests; PYTEST_ARGS="-k name" for some of them.
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: setup-dev ## Check style and types. (C++ warnings are errors in every build.)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
+
+format: setup-dev ## Format Python and C++, and apply ruff's safe fixes.
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+bench: build ## Measure prepacking.
+	$(BIN)/python benchmarks/prepack.py
+
+docs: build setup-dev ## Build the HTML documentation in docs/_build/html; warnings are errors.
+	$(BIN)/python -m sphinx -q -W -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+clean: ## Remove what was built; the virtual environment stays.
+	rm -rf build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -f torch_qconv_prepack/*.so torch_qconv_prepack/_build_info.py
+	find torch_qconv_prepack test benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
+
+# A file in $(VENV) stands for each finished step, so that it is repeated only when its inputs change.
+$(VENV)/.requirements: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python must be >= 3.10, got $$($(PYTHON) -V 2>&1); name another: make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) -m venv is missing; install it (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+	@command -v c++ >/dev/null || \
+	  { echo "no C++ compiler; install one (Debian, Ubuntu: apt install g++)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -r requirements.txt
+	@touch $@
+
+$(VENV)/.requirements-dev: $(VENV)/.requirements requirements-dev.txt
+	$(BIN)/python -m pip install -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.editable: $(VENV)/.requirements setup.py pyproject.toml
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
