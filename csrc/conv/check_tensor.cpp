@@ -1,0 +1,65 @@
+#include "conv/check_tensor.h"
+
+#include <c10/core/ScalarType.h>
+#include <c10/util/safe_numerics.h>
+
+#include <cmath>
+#include <limits>
+
+#include "conv/check.h"
+
+namespace qconv {
+namespace {
+
+// Bytes of storage that the tensor's sizes, strides and offset reach, or nullopt on overflow.
+std::optional<uint64_t> bytes_reached(const at::Tensor& tensor) {
+  uint64_t last = static_cast<uint64_t>(tensor.storage_offset());
+  for (int64_t i = 0; i < tensor.dim(); ++i) {
+    uint64_t step = 0;
+    if (c10::mul_overflows(
+            static_cast<uint64_t>(tensor.size(i) - 1), static_cast<uint64_t>(tensor.stride(i)),
+            &step) ||
+        c10::add_overflows(last, step, &last)) {
+      return std::nullopt;
+    }
+  }
+  uint64_t bytes = 0;
+  if (c10::add_overflows(last, uint64_t{1}, &last) ||
+      c10::mul_overflows(last, static_cast<uint64_t>(tensor.element_size()), &bytes)) {
+    return std::nullopt;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void check_readable(const std::string& op, const char* name, const at::Tensor& tensor) {
+  QCONV_CHECK_TYPE(tensor.defined(), op, name, " must be a tensor, got None");
+  QCONV_CHECK_VALUE(
+      tensor.device().is_cpu(), op, name, " must be on the CPU, got a tensor on device ",
+      tensor.device(), "; move it there with .cpu()");
+  QCONV_CHECK_TYPE(
+      tensor.layout() == at::kStrided, op, name, " must be a dense tensor, got layout ",
+      tensor.layout());
+  if (tensor.numel() == 0) {
+    return;
+  }
+  const std::optional<uint64_t> needed = bytes_reached(tensor);
+  QCONV_CHECK_VALUE(
+      needed.has_value() && *needed <= tensor.storage().nbytes(), op, name, " of size ",
+      tensor.sizes(), " and strides ", tensor.strides(), " must lie inside its storage of ",
+      tensor.storage().nbytes(), " bytes; the file it came from is damaged");
+}
+
+std::string dtype_name(const at::Tensor& tensor) {
+  return "torch." + std::string(c10::getDtypeNames(tensor.scalar_type()).first);
+}
+
+void check_scale(const std::string& op, const char* name, double scale) {
+  const float rounded = static_cast<float>(scale);
+  QCONV_CHECK_VALUE(
+      std::isfinite(rounded) && rounded >= std::numeric_limits<float>::min(), op, name,
+      " must be positive and finite, and a normal float32 number, got ", scale);
+}
+
+}  // namespace qconv
