@@ -1,0 +1,76 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "conv/check_input.h"
+#include "conv/description.h"
+
+namespace qconv {
+
+// A uint8 activation in memory order [batch, spatial..., channels]; real = (q - zero_point) *
+// scale.
+struct Activation {
+  const uint8_t* data = nullptr;
+  double scale = 1;
+  int32_t zero_point = 0;
+};
+
+struct OutputQuantization {
+  double scale = 1;
+  int32_t zero_point = 0;
+};
+
+enum class PostOp { kNone, kRelu };
+
+// A convolution packed by an engine. Immutable: any number of threads may run one object.
+class PackedConv {
+ public:
+  virtual ~PackedConv() = default;
+
+  // Convolves and requantizes to uint8; output is [batch, spatial..., channels].
+  // Raises NotImplementedError for an input that the engine can't index.
+  virtual void run(
+      const RunShape& shape, const Activation& input, const OutputQuantization& quantization,
+      PostOp post_op, uint8_t* output) const = 0;
+
+  // Convolves and returns the real numbers, in the same order.
+  virtual void run_to_float(
+      const RunShape& shape, const Activation& input, float* output) const = 0;
+
+  // The weight's integers as they were packed: int8, contiguous, forward [out, in/groups,
+  // kernel...], transposed [in, out/groups, kernel...].
+  virtual at::Tensor unpack() const = 0;
+
+  // Bytes held for the weight, what the engine keeps beside it included.
+  virtual int64_t nbytes() const = 0;
+
+  // Which of the engine's kernels runs it.
+  virtual std::string kernel_name() const = 0;
+};
+
+// A library that packs and runs convolutions.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  virtual const char* name() const = 0;
+
+  // Why the engine can't be used on this machine, or nullopt where it can.
+  virtual std::optional<std::string> why_unavailable() const = 0;
+
+  // Why the engine can't run this convolution, or nullopt where it can.
+  virtual std::optional<std::string> why_unsupported(const ConvDescription& conv) const = 0;
+
+  // weight: CheckedConv::weight. The description is kept, the weight's memory isn't.
+  // Raises NotImplementedError where the weight's values are what the engine can't run.
+  virtual std::unique_ptr<const PackedConv> pack(
+      const std::string& op, std::shared_ptr<const ConvDescription> conv,
+      const at::Tensor& weight) const = 0;
+};
+
+}  // namespace qconv

@@ -1,0 +1,61 @@
+#include "engines/fbgemm/fbgemm_engine.h"
+
+#include <fbgemm/Fbgemm.h>
+
+#include "conv/check.h"
+#include "engines/fbgemm/packed_conv.h"
+#include "engines/fbgemm/weight_facts.h"
+#include "engines/weight_layout.h"
+
+namespace qconv {
+namespace {
+
+class FbgemmEngine final : public Engine {
+ public:
+  const char* name() const override { return "fbgemm"; }
+
+  std::optional<std::string> why_unavailable() const override {
+    if (!::fbgemm::fbgemmSupportedCPU()) {
+      return "FBGEMM needs a CPU with AVX2";
+    }
+    return std::nullopt;
+  }
+
+  std::optional<std::string> why_unsupported(const ConvDescription& conv) const override {
+    // FBGEMM counts with int: the packed weight, and the padded size of a transposed kernel.
+    constexpr int64_t limit = int64_t{1} << 30;
+    const ConvGeometry& geometry = conv.geometry;
+    if (geometry.reduction_length() >= limit / geometry.out_channels) {
+      return "FBGEMM needs weights of less than 2^30 elements";
+    }
+    for (int i = 0; i < geometry.spatial_dims(); ++i) {
+      if (geometry.dilation[i] * geometry.kernel[i] + 2 * geometry.padding[i] + geometry.stride[i] +
+              geometry.output_padding[i] >=
+          limit) {
+        return "FBGEMM needs kernel extents, strides and padding below 2^30";
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::unique_ptr<const PackedConv> pack(
+      const std::string& op, std::shared_ptr<const ConvDescription> conv,
+      const at::Tensor& weight) const override {
+    const at::Tensor grouped = to_grouped_channels_last(weight, conv->geometry);
+    const WeightFacts facts = inspect_weight(*conv, grouped.const_data_ptr<int8_t>());
+    QCONV_CHECK_IMPLEMENTED(
+        facts.largest_absolute_sum <= kLargestExactAbsoluteSum, op,
+        "engine fbgemm can't run this weight: the absolute weights of one output channel sum to ",
+        facts.largest_absolute_sum, ", times 255 more than int32 holds");
+    return pack_fbgemm_conv(std::move(conv), grouped, facts);
+  }
+};
+
+}  // namespace
+
+const Engine& fbgemm_engine() {
+  static const FbgemmEngine engine;
+  return engine;
+}
+
+}  // namespace qconv

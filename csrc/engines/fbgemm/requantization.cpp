@@ -1,0 +1,66 @@
+#include "engines/fbgemm/requantization.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "conv/check.h"
+
+namespace qconv {
+namespace {
+
+int64_t entries(const ConvDescription& conv) {
+  return conv.weight.per_channel ? conv.geometry.out_channels : 1;
+}
+
+bool is_normal(float value) {
+  return std::isfinite(value) && value >= std::numeric_limits<float>::min();
+}
+
+// The largest |bias / input_times_weight| where one entry serves every channel, or channel's own.
+double largest_bias_in_sums(const ConvDescription& conv, const std::vector<float>& scales) {
+  double largest = 0;
+  if (conv.bias) {
+    for (size_t channel = 0; channel < conv.bias->size(); ++channel) {
+      const double scale = scales[scales.size() == 1 ? 0 : channel];
+      largest = std::max(largest, std::abs((*conv.bias)[channel] / scale));
+    }
+  }
+  return largest;
+}
+
+}  // namespace
+
+RequantizationScales requantization_scales(
+    const ConvDescription& conv, double input_scale, double output_scale,
+    int64_t largest_absolute_sum) {
+  RequantizationScales result;
+  const auto input = static_cast<float>(input_scale);
+  const auto output = static_cast<float>(output_scale);
+  for (int64_t channel = 0; channel < entries(conv); ++channel) {
+    const auto weight = static_cast<float>(conv.weight.scales[conv.channel_index(channel)]);
+    const float product = input * weight;
+    QCONV_CHECK_VALUE(
+        is_normal(product) && is_normal(product / output), conv.geometry.kind(),
+        "input scale * weight scale / output_scale must stay a normal float32 number, got ",
+        input_scale, " * ", weight, " / ", output_scale, " for output channel ", channel);
+    result.input_times_weight.push_back(product);
+    result.multiplier.push_back(product / output);
+  }
+  const double largest_multiplier =
+      *std::max_element(result.multiplier.begin(), result.multiplier.end());
+  const double largest_sum = 255.0 * static_cast<double>(largest_absolute_sum) +
+      largest_bias_in_sums(conv, result.input_times_weight);
+  result.fits_int32 = largest_sum * largest_multiplier < 2147483000.0;
+  return result;
+}
+
+std::vector<int32_t> weight_zero_points(const ConvDescription& conv) {
+  std::vector<int32_t> result;
+  for (int64_t channel = 0; channel < entries(conv); ++channel) {
+    result.push_back(conv.weight.zero_points[conv.channel_index(channel)]);
+  }
+  return result;
+}
+
+}  // namespace qconv
