@@ -1,0 +1,72 @@
+#pragma once
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/stack.h>
+
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "conv/check.h"
+#include "packed_params/packed_params.h"
+
+namespace qconv {
+
+// The packed params that an op was given, whichever of its two types the object wears (see
+// PackedParams). PyTorch lets Python pass any object and fails on a wrong one in its own words.
+// Raises TypeError.
+template <typename Params>
+c10::intrusive_ptr<Params> packed_params_argument(const std::string& op, const c10::IValue& value) {
+  QCONV_CHECK_TYPE(value.isObject(), op, "packed params must be an object, got ", value.tagKind());
+  const auto object = value.toObject();
+  const bool custom = object->slots().size() == 1 && object->getSlot(0).isCapsule();
+  auto* params = custom ? dynamic_cast<Params*>(object->getSlot(0).toCapsule().get()) : nullptr;
+  QCONV_CHECK_TYPE(
+      params != nullptr, op, "packed params must come from this package's prepack op for ",
+      Params::kDims, "-D objects, got ", object->type()->repr_str(),
+      "; torch_qconv_prepack.from_quantized() packs PyTorch's own objects anew");
+  return c10::intrusive_ptr<Params>::reclaim_copy(params);
+}
+
+template <typename Argument>
+Argument argument(const std::string&, const c10::IValue& value, std::type_identity<Argument>) {
+  return value.to<Argument>();
+}
+
+template <typename Params>
+c10::intrusive_ptr<Params> argument(
+    const std::string& op, const c10::IValue& value,
+    std::type_identity<c10::intrusive_ptr<Params>>) {
+  return packed_params_argument<Params>(op, value);
+}
+
+// kFunction as a kernel that takes its arguments from the interpreter's stack.
+template <auto kFunction>
+struct Boxed;
+
+template <typename Result, typename... Arguments, Result (*kFunction)(Arguments...)>
+struct Boxed<kFunction> {
+  static void call(const c10::OperatorHandle& handle, torch::jit::Stack* stack) {
+    call(handle, stack, std::index_sequence_for<Arguments...>());
+  }
+
+ private:
+  template <size_t... kIndex>
+  static void call(
+      const c10::OperatorHandle& handle, torch::jit::Stack* stack, std::index_sequence<kIndex...>) {
+    constexpr size_t kCount = sizeof...(Arguments);
+    const std::string& qualified_name = handle.operator_name().name;
+    const std::string op = qualified_name.substr(qualified_name.find("::") + 2);
+    Result result = kFunction(argument(
+        op, torch::jit::peek(*stack, kIndex, kCount),
+        std::type_identity<std::decay_t<Arguments>>())...);
+    torch::jit::drop(*stack, kCount);
+    if constexpr (std::is_same_v<Result, at::Tensor>) {
+      torch::jit::push(*stack, std::move(result));
+    } else {
+      torch::jit::push(*stack, std::get<0>(std::move(result)), std::get<1>(std::move(result)));
+    }
+  }
+};
+
+}  // namespace qconv

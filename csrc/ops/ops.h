@@ -1,0 +1,91 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "conv/check.h"
+#include "packed_params/packed_params.h"
+#include "packed_params/run.h"
+
+namespace qconv {
+
+// The ops of one kind of convolution: kDims spatial dimensions, forward or transposed. schemas.cpp
+// gives them their names.
+template <int kDims, bool kTransposed>
+struct ConvOps {
+  using Params = PackedParams<kDims == 3 ? 3 : 2>;
+  using Pointer = typename Params::Pointer;
+
+  static std::string name(const char* suffix) {
+    return (kTransposed ? "conv_transpose" : "conv") + std::to_string(kDims) + "d" + suffix;
+  }
+
+  static Pointer prepack_transposed(
+      const at::Tensor& weight, const std::optional<at::Tensor>& bias, c10::IntArrayRef stride,
+      c10::IntArrayRef padding, c10::IntArrayRef output_padding, c10::IntArrayRef dilation,
+      int64_t groups, std::optional<std::string> engine) {
+    ConvArguments arguments;
+    arguments.conv_dims = kDims;
+    arguments.transposed = kTransposed;
+    arguments.weight = weight;
+    arguments.bias = bias;
+    arguments.stride = stride.vec();
+    arguments.padding = padding.vec();
+    arguments.output_padding = output_padding.vec();
+    arguments.dilation = dilation.vec();
+    arguments.groups = groups;
+    return Params::pack(name("_prepack"), arguments, engine);
+  }
+
+  static Pointer prepack(
+      const at::Tensor& weight, const std::optional<at::Tensor>& bias, c10::IntArrayRef stride,
+      c10::IntArrayRef padding, c10::IntArrayRef dilation, int64_t groups,
+      std::optional<std::string> engine) {
+    const Dims no_output_padding(kDims, 0);
+    return prepack_transposed(
+        weight, bias, stride, padding, no_output_padding, dilation, groups, std::move(engine));
+  }
+
+  template <PostOp kPostOp>
+  static at::Tensor run(
+      const at::Tensor& input, const Pointer& params, double output_scale,
+      int64_t output_zero_point) {
+    const std::string op = name(kPostOp == PostOp::kRelu ? "_relu" : "");
+    check_kind(op, params->description().geometry, kDims, kTransposed);
+    return run_conv(
+        op, kDims, params->description(), params->packed(), input, output_scale, output_zero_point,
+        kPostOp);
+  }
+
+  // PyTorch's older form, which repeats the packed arguments: they must be the packed ones.
+  template <PostOp kPostOp>
+  static at::Tensor run_with_arguments(
+      const at::Tensor& input, const Pointer& params, const std::vector<int64_t>& stride,
+      const std::vector<int64_t>& padding, const std::vector<int64_t>& dilation, int64_t groups,
+      double output_scale, int64_t output_zero_point) {
+    const ConvGeometry& packed = params->description().geometry;
+    QCONV_CHECK_VALUE(
+        c10::IntArrayRef(stride) == packed.stride && c10::IntArrayRef(padding) == packed.padding &&
+            c10::IntArrayRef(dilation) == packed.dilation && groups == packed.groups,
+        name(kPostOp == PostOp::kRelu ? "_relu" : ""),
+        "arguments must equal the packed ones, stride ", packed.stride, ", padding ",
+        packed.padding, ", dilation ", packed.dilation, ", groups ", packed.groups,
+        "; leave them out");
+    return run<kPostOp>(input, params, output_scale, output_zero_point);
+  }
+
+  static at::Tensor run_dynamic(const at::Tensor& input, const Pointer& params, bool reduce_range) {
+    const std::string op = name("_dynamic");
+    check_kind(op, params->description().geometry, kDims, kTransposed);
+    return run_conv_dynamic(
+        op, kDims, params->description(), params->packed(), input, reduce_range);
+  }
+
+  static std::tuple<at::Tensor, std::optional<at::Tensor>> unpack(const Pointer& params) {
+    check_kind(name("_unpack"), params->description().geometry, kDims, kTransposed);
+    auto [weight, bias] = params->unpack();
+    return {kDims == 1 ? weight.squeeze(2) : weight, bias};
+  }
+};
+
+}  // namespace qconv

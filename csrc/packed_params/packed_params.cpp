@@ -1,0 +1,128 @@
+#include "packed_params/packed_params.h"
+
+#include "conv/quantized_weight.h"
+#include "engines/choose_engine.h"
+#include "packed_params/run.h"
+
+namespace qconv {
+namespace {
+
+torch::List<int64_t> to_list(const Dims& values) {
+  return torch::List<int64_t>(c10::IntArrayRef(values));
+}
+
+}  // namespace
+
+template <int kSpatialDims>
+PackedParams<kSpatialDims>::PackedParams(
+    std::shared_ptr<const ConvDescription> conv, std::unique_ptr<const PackedConv> packed,
+    std::string engine)
+    : conv_(std::move(conv)), packed_(std::move(packed)), engine_(std::move(engine)) {}
+
+template <int kSpatialDims>
+auto PackedParams<kSpatialDims>::pack(
+    const std::string& op, const ConvArguments& arguments, const std::optional<std::string>& engine)
+    -> Pointer {
+  CheckedConv checked = check_conv(op, arguments);
+  auto conv = std::make_shared<const ConvDescription>(std::move(checked.description));
+  const Engine& chosen = choose_engine(op, engine, *conv);
+  auto packed = chosen.pack(op, conv, checked.weight);
+  return c10::make_intrusive<PackedParams>(std::move(conv), std::move(packed), chosen.name());
+}
+
+template <int kSpatialDims>
+auto PackedParams<kSpatialDims>::from_state(
+    const std::string& op, const c10::IValue& state, std::optional<std::string> engine) -> Pointer {
+  const SavedConv saved = read_state(op, state, kSpatialDims);
+  return pack(op, saved.arguments, engine ? engine : saved.engine);
+}
+
+template <int kSpatialDims>
+auto PackedParams<kSpatialDims>::from_quantized(
+    const std::string& op, const StockPointer& stock, const std::optional<std::string>& engine)
+    -> Pointer {
+  if (auto* own = dynamic_cast<PackedParams*>(stock.get())) {
+    if (!engine || *engine == own->engine()) {
+      return Pointer::reclaim_copy(own);
+    }
+    return from_state(op, own->plain_state(), engine);
+  }
+  const auto [weight, bias] = stock->unpack();
+  ConvArguments arguments;
+  arguments.conv_dims = kSpatialDims;
+  arguments.transposed = stock->transpose();
+  arguments.weight = weight;
+  arguments.bias = bias;
+  arguments.stride = stock->stride().vec();
+  arguments.padding = stock->padding().vec();
+  arguments.output_padding = stock->output_padding().vec();
+  arguments.dilation = stock->dilation().vec();
+  arguments.groups = stock->groups();
+  arguments.may_run_as_1d = may_have_been_1d(arguments);
+  return pack(op, arguments, engine);
+}
+
+template <int kSpatialDims>
+at::Tensor PackedParams<kSpatialDims>::apply(
+    const at::Tensor& input, double scale, int64_t zero_point) {
+  return run_conv(
+      conv_->geometry.kind(), kSpatialDims, *conv_, *packed_, input, scale, zero_point,
+      PostOp::kNone);
+}
+
+template <int kSpatialDims>
+at::Tensor PackedParams<kSpatialDims>::apply_relu(
+    const at::Tensor& input, double scale, int64_t zero_point) {
+  return run_conv(
+      conv_->geometry.kind() + "_relu", kSpatialDims, *conv_, *packed_, input, scale, zero_point,
+      PostOp::kRelu);
+}
+
+template <int kSpatialDims>
+at::Tensor PackedParams<kSpatialDims>::apply_dynamic(const at::Tensor& input, bool reduce_range) {
+  return run_conv_dynamic(
+      conv_->geometry.kind() + "_dynamic", kSpatialDims, *conv_, *packed_, input, reduce_range);
+}
+
+template <int kSpatialDims>
+std::tuple<at::Tensor, std::optional<at::Tensor>> PackedParams<kSpatialDims>::unpack() {
+  return {
+      make_quantized_weight(packed_->unpack(), conv_->weight, conv_->geometry.transposed),
+      bias_tensor(*conv_)};
+}
+
+template <int kSpatialDims>
+torch::List<int64_t> PackedParams<kSpatialDims>::stride() const {
+  return to_list(conv_->geometry.stride);
+}
+
+template <int kSpatialDims>
+torch::List<int64_t> PackedParams<kSpatialDims>::padding() const {
+  return to_list(conv_->geometry.padding);
+}
+
+template <int kSpatialDims>
+torch::List<int64_t> PackedParams<kSpatialDims>::output_padding() const {
+  return to_list(conv_->geometry.output_padding);
+}
+
+template <int kSpatialDims>
+torch::List<int64_t> PackedParams<kSpatialDims>::dilation() const {
+  return to_list(conv_->geometry.dilation);
+}
+
+template <int kSpatialDims>
+PlainState PackedParams<kSpatialDims>::plain_state() const {
+  return write_plain_state({*conv_, packed_->unpack(), engine_});
+}
+
+template <int kSpatialDims>
+c10::IValue PackedParams<kSpatialDims>::stock_state(
+    const std::string& op, std::optional<int64_t> version) const {
+  return write_state(op, {*conv_, packed_->unpack(), engine_}, version);
+}
+
+template class PackedParams<2>;
+template class PackedParams<3>;
+
+}  // namespace qconv

@@ -1,0 +1,31 @@
+"""Int8 convolution for PyTorch on CPUs: pack weights once, run, save and load them anywhere.
+
+Importing the package registers the ops ``torch.ops.torch_qconv_prepack.*`` and the classes
+``torch.classes.torch_qconv_prepack.Conv2dPackedParams`` and ``Conv3dPackedParams``. It changes
+nothing else in torch.
+"""
+
+from torch_qconv_prepack import _library
+
+__version__ = _library.load().version
+
+from torch_qconv_prepack import checkpoint
+from torch_qconv_prepack._params import (
+    ConvSummary,
+    PackedParams,
+    describe,
+    from_quantized,
+    from_state,
+    get_state,
+)
+
+__all__ = [
+    "ConvSummary",
+    "PackedParams",
+    "__version__",
+    "checkpoint",
+    "describe",
+    "from_quantized",
+    "from_state",
+    "get_state",
+]
