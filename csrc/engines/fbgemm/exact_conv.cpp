@@ -16,12 +16,43 @@ namespace {
 // is loaded. All of them give the same integers.
 #define QCONV_VECTOR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 
-// sums[c] += (input[c] - zero_point) * weight[c]
-QCONV_VECTOR_CLONES void add_depthwise_tap(
-    int32_t* __restrict sums, const uint8_t* __restrict input, const int16_t* __restrict weight,
-    int64_t channels, int32_t zero_point) {
-  for (int64_t c = 0; c < channels; ++c) {
-    sums[c] += (static_cast<int32_t>(input[c]) - zero_point) * weight[c];
+// sums[c] = sum over taps of (image[tap's pixel][c] - zero_point) * weight[tap][c] for the next
+// kBlock channels, whose sums stay in registers while the taps go by, or fewer where kBlock is
+// larger than `count`. Padding stands for the zero point and adds nothing.
+template <int64_t kBlock>
+__attribute__((always_inline)) inline void sum_depthwise_block(
+    int32_t* __restrict sums, const uint8_t* __restrict image, const int64_t* tap_pixels,
+    int64_t taps, const int16_t* __restrict weight, int64_t channels, int32_t zero_point,
+    int64_t count = kBlock) {
+  int32_t block[kBlock] = {};
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    if (tap_pixels[tap] == TapTable::kPadding) {
+      continue;
+    }
+    const uint8_t* input = image + tap_pixels[tap] * channels;
+    const int16_t* row = weight + tap * channels;
+    for (int64_t c = 0; c < count; ++c) {
+      block[c] += (static_cast<int32_t>(input[c]) - zero_point) * row[c];
+    }
+  }
+  std::copy_n(block, count, sums);
+}
+
+QCONV_VECTOR_CLONES void sum_depthwise(
+    int32_t* sums, const uint8_t* image, const int64_t* tap_pixels, int64_t taps,
+    const int16_t* weight, int64_t channels, int32_t zero_point) {
+  int64_t c = 0;
+  for (; c + 64 <= channels; c += 64) {
+    sum_depthwise_block<64>(
+        sums + c, image + c, tap_pixels, taps, weight + c, channels, zero_point);
+  }
+  for (; c + 16 <= channels; c += 16) {
+    sum_depthwise_block<16>(
+        sums + c, image + c, tap_pixels, taps, weight + c, channels, zero_point);
+  }
+  if (c < channels) {
+    sum_depthwise_block<16>(
+        sums + c, image + c, tap_pixels, taps, weight + c, channels, zero_point, channels - c);
   }
 }
 
@@ -113,17 +144,17 @@ void ExactConv::sum_pixel(
   const int64_t in = geometry.in_channels_per_group();
   const int64_t out = geometry.out_channels_per_group();
   const int64_t taps = geometry.kernel_taps();
+  if (depthwise()) {
+    sum_depthwise(
+        sums, image, tap_pixels.data(), taps, weight_.data(), geometry.out_channels, zero_point);
+    return;
+  }
   std::fill_n(sums, geometry.out_channels, 0);
   for (int64_t tap = 0; tap < taps; ++tap) {
     if (tap_pixels[tap] == TapTable::kPadding) {
-      continue;  // padding stands for the input's zero point, which adds nothing
-    }
-    const uint8_t* pixel = image + tap_pixels[tap] * geometry.in_channels;
-    if (depthwise()) {
-      add_depthwise_tap(
-          sums, pixel, &weight_[tap * geometry.out_channels], geometry.out_channels, zero_point);
       continue;
     }
+    const uint8_t* pixel = image + tap_pixels[tap] * geometry.in_channels;
     for (int64_t group = 0; group < geometry.groups; ++group) {
       add_dense_tap(
           sums + group * out, pixel + group * in, &weight_[(group * taps + tap) * in * out], in,

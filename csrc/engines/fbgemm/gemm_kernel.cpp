@@ -39,6 +39,8 @@ class GemmKernel final : public FbgemmKernel {
 
   const char* name() const override { return pointwise_ ? "pointwise" : "im2col"; }
 
+  bool can_run(const RunShape&) const override { return true; }
+
   void run(
       const RunShape& shape, const Activation& input, const RequantizationScales& scales,
       int32_t output_zero_point, PostOp post_op, uint8_t* output) const override {

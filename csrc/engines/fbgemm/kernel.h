@@ -17,6 +17,8 @@ class FbgemmKernel {
  public:
   virtual ~FbgemmKernel() = default;
   virtual const char* name() const = 0;
+  // Whether the kernel is right for an input of this size.
+  virtual bool can_run(const RunShape& shape) const = 0;
   virtual void run(
       const RunShape& shape, const Activation& input, const RequantizationScales& scales,
       int32_t output_zero_point, PostOp post_op, uint8_t* output) const = 0;

@@ -4,7 +4,6 @@
 #include <limits>
 #include <mutex>
 
-#include "conv/check.h"
 #include "engines/fbgemm/conv_parameters.h"
 #include "engines/fbgemm/exact_conv.h"
 #include "engines/fbgemm/kernel.h"
@@ -32,9 +31,29 @@ bool gemm_wastes_groups(const ConvGeometry& geometry) {
       packed_weight_bytes(geometry) > std::numeric_limits<int32_t>::max();
 }
 
+// FBGEMM's im2col has a variant for first layers (3 channels, stride 2) that writes a whole row of
+// the kernel's weights into a block that holds as few as 256.
+bool im2col_overflows(const ConvGeometry& geometry) {
+  bool variant = !geometry.transposed && geometry.spatial_dims() == 2 &&
+      geometry.in_channels == 3 && geometry.groups == 1;
+  for (int i = 0; i < geometry.spatial_dims(); ++i) {
+    variant = variant && geometry.stride[i] == 2 && geometry.dilation[i] == 1 &&
+        geometry.padding[i] == (geometry.kernel[i] - 1) / 2;
+  }
+  return variant && geometry.reduction_length() > 256;
+}
+
 // The depthwise kernel sums the activations of all taps in int16 where a zero point needs them.
 bool tap_sums_fit_int16(const ConvDescription& conv) {
   return conv.weight.symmetric() || conv.geometry.kernel_taps() * 255 <= 32767;
+}
+
+// The groupwise kernel takes several groups at once and writes beyond its buffers where their
+// number doesn't divide the groups.
+template <int kDims>
+bool groups_come_out_even(const ConvGeometry& geometry) {
+  using Packed = ::fbgemm::PackWeightMatrixForGConv<int8_t, int32_t, kDims>;
+  return geometry.groups % Packed::numOfGroupsTogether(packing_parameters<kDims>(geometry)) == 0;
 }
 
 template <int kDims>
@@ -56,14 +75,17 @@ std::unique_ptr<const FbgemmKernel> choose_kernel(
       }
       return nullptr;
     case optimized_conv_t::groupwise:
-      if (gemm_is_exact(facts)) {
+      if (gemm_is_exact(facts) &&
+          (conv->geometry.spatial_dims() == 2 ? groups_come_out_even<2>(conv->geometry)
+                                              : groups_come_out_even<3>(conv->geometry))) {
         return make_specialized_kernel(conv, weight, facts);
       }
-      return nullptr;
+      [[fallthrough]];
     default:
       // "directconv", FBGEMM's kernel for transposed kernels of height 2, gives wrong results:
       // these go through im2col as well.
-      if (gemm_is_exact(facts) && !gemm_wastes_groups(conv->geometry)) {
+      if (gemm_is_exact(facts) && !gemm_wastes_groups(conv->geometry) &&
+          !im2col_overflows(conv->geometry)) {
         return make_gemm_kernel(conv, weight, facts);
       }
       return nullptr;
@@ -88,8 +110,7 @@ class FbgemmPackedConv final : public PackedConv {
       PostOp post_op, uint8_t* output) const override {
     const RequantizationScales scales =
         requantization_scales(*conv_, input.scale, quantization.scale, largest_absolute_sum_);
-    if (kernel_ && scales.fits_int32) {
-      check_index_range(shape);
+    if (kernel_can_run(shape) && scales.fits_int32) {
       kernel_->run(shape, input, scales, quantization.zero_point, post_op, output);
     } else {
       exact().run(shape, input, scales, quantization, post_op, output);
@@ -97,13 +118,9 @@ class FbgemmPackedConv final : public PackedConv {
   }
 
   void run_to_float(const RunShape& shape, const Activation& input, float* output) const override {
-    if (kernel_) {
-      check_index_range(shape);
-      if (kernel_->run_to_float(shape, input, output)) {
-        return;
-      }
+    if (!kernel_can_run(shape) || !kernel_->run_to_float(shape, input, output)) {
+      exact().run_to_float(shape, input, output);
     }
-    exact().run_to_float(shape, input, output);
   }
 
   at::Tensor unpack() const override {
@@ -118,8 +135,8 @@ class FbgemmPackedConv final : public PackedConv {
   std::string kernel_name() const override { return kernel_ ? kernel_->name() : "exact"; }
 
  private:
-  // FBGEMM indexes activations, im2col rows and outputs with int.
-  void check_index_range(const RunShape& shape) const {
+  // FBGEMM indexes activations and outputs with int.
+  bool kernel_can_run(const RunShape& shape) const {
     const auto fits = [&](const Dims& size, int64_t channels) {
       int64_t left = std::numeric_limits<int32_t>::max() / std::max<int64_t>(shape.batch, 1);
       left /= channels;
@@ -128,13 +145,8 @@ class FbgemmPackedConv final : public PackedConv {
       }
       return left > 0;
     };
-    QCONV_CHECK_IMPLEMENTED(
-        fits(shape.input_size, conv_->geometry.in_channels) &&
-            fits(shape.output_size, conv_->geometry.out_channels),
-        conv_->geometry.kind(),
-        "engine fbgemm needs inputs and outputs of less than 2^31 elements, got batch ",
-        shape.batch, ", input size ", shape.input_size, ", output size ", shape.output_size,
-        "; split the batch");
+    return kernel_ && fits(shape.input_size, conv_->geometry.in_channels) &&
+        fits(shape.output_size, conv_->geometry.out_channels) && kernel_->can_run(shape);
   }
 
   // Made at the first need where FBGEMM has a kernel, but not for what is asked.

@@ -27,6 +27,17 @@ class SpecializedKernel final : public FbgemmKernel {
     return weight_->getPackedWForDepthwise() ? "depthwise" : "groupwise";
   }
 
+  // The 3-D depthwise kernel writes as many border rows as the kernel reaches over, whether the
+  // output has them or not.
+  bool can_run(const RunShape& shape) const override {
+    for (int i = 0; i < kDims; ++i) {
+      if (kDims == 3 && shape.output_size[i] < conv_->geometry.kernel[i] / 2) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   void run(
       const RunShape& shape, const Activation& input, const RequantizationScales& scales,
       int32_t output_zero_point, PostOp post_op, uint8_t* output) const override {
