@@ -8,13 +8,10 @@
 #include <cmath>
 
 #include "engines/fbgemm/tap_table.h"
+#include "engines/fbgemm/vector_clones.h"
 
 namespace qconv {
 namespace {
-
-// The loops that take the time, compiled for these instruction sets and chosen when the library
-// is loaded. All of them give the same integers.
-#define QCONV_VECTOR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 
 // sums[c] = sum over taps of (image[tap's pixel][c] - zero_point) * weight[tap][c] for the next
 // kBlock channels, whose sums stay in registers while the taps go by, or fewer where kBlock is

@@ -3,51 +3,58 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "engines/fbgemm/vector_clones.h"
+
 namespace qconv {
 namespace {
 
-// int16 range over the largest activation, rounded towards 0: 255 * 128 = 32640 <= 32767.
-constexpr int kLargestSafePairSum = 128;
+// Two weights within +-64 times 255 stay within int16: 2 * 64 * 255 = 32640.
+constexpr int kLargestSafeWeight = 64;
 
-// The two largest values seen; no pair sums to more.
-struct TopTwo {
-  int first = 0;
-  int second = 0;
-
-  void see(int value) {
-    if (value > first) {
-      second = first;
-      first = value;
-    } else if (value > second) {
-      second = value;
-    }
-  }
-  bool safe() const { return first + second <= kLargestSafePairSum; }
+struct ChannelFacts {
+  int32_t sum = 0;
+  int32_t absolute_sum = 0;
+  int32_t smallest = 0;
+  int32_t largest = 0;
 };
+
+// count: small enough for the sums to fit int32.
+QCONV_VECTOR_CLONES ChannelFacts
+inspect_run(const int8_t* weight, int64_t count, int32_t zero_point) {
+  ChannelFacts facts;
+  for (int64_t k = 0; k < count; ++k) {
+    const int32_t value = weight[k];
+    const int32_t real = value - zero_point;
+    facts.sum += real;
+    facts.absolute_sum += std::abs(real);
+    facts.smallest = std::min(facts.smallest, value);
+    facts.largest = std::max(facts.largest, value);
+  }
+  return facts;
+}
 
 }  // namespace
 
 WeightFacts inspect_weight(const ConvDescription& conv, const int8_t* grouped_weight) {
+  constexpr int64_t kRun = int64_t{1} << 20;
   WeightFacts facts;
   const int64_t length = conv.geometry.reduction_length();
   facts.column_sums.reserve(conv.geometry.out_channels);
   for (int64_t channel = 0; channel < conv.geometry.out_channels; ++channel) {
     const int8_t* weight = grouped_weight + channel * length;
-    const int zero_point = conv.weight.zero_points[conv.channel_index(channel)];
+    const int32_t zero_point = conv.weight.zero_points[conv.channel_index(channel)];
     int64_t sum = 0;
     int64_t absolute_sum = 0;
-    TopTwo positive;
-    TopTwo negative;
-    for (int64_t k = 0; k < length; ++k) {
-      const int value = weight[k];
-      sum += value - zero_point;
-      absolute_sum += std::abs(value - zero_point);
-      positive.see(value);
-      negative.see(-value);
+    for (int64_t first = 0; first < length; first += kRun) {
+      const ChannelFacts run =
+          inspect_run(weight + first, std::min(kRun, length - first), zero_point);
+      sum += run.sum;
+      absolute_sum += run.absolute_sum;
+      facts.no_pair_saturates = facts.no_pair_saturates && run.largest <= kLargestSafeWeight &&
+          run.smallest >= -kLargestSafeWeight;
     }
     facts.column_sums.push_back(static_cast<int32_t>(sum));
     facts.largest_absolute_sum = std::max(facts.largest_absolute_sum, absolute_sum);
-    facts.no_pair_saturates = facts.no_pair_saturates && positive.safe() && negative.safe();
   }
   return facts;
 }

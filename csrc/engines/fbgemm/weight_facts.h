@@ -16,8 +16,8 @@ struct WeightFacts {
   std::vector<int32_t> column_sums;
   // Largest sum of |weight - zero_point| over the output channels.
   int64_t largest_absolute_sum = 0;
-  // No two weights of one output channel can drive vpmaddubsw, which adds two products of a uint8
-  // and an int8 into int16 with saturation, out of range, whatever the activations.
+  // All weights are so small that no two of them can drive vpmaddubsw, which adds two products of a
+  // uint8 and an int8 into int16 with saturation, out of range, whatever the activations.
   bool no_pair_saturates = true;
 };
 

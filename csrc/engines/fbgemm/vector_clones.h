@@ -1,0 +1,5 @@
+#pragma once
+
+// Compiles a function for these instruction sets and picks the machine's when the library is
+// loaded. For loops whose results don't depend on it.
+#define QCONV_VECTOR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
