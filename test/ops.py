@@ -1,0 +1,73 @@
+"""Packs and runs a test's convolution through the ops of this package or of PyTorch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from conv_case import ConvCase, ConvData
+from torch import Tensor
+
+import torch_qconv_prepack as qconv  # noqa: F401  (registers the ops)
+
+# Every engine that this machine can use. Tests of the ops run once per engine.
+ENGINES = ("fbgemm",)
+
+
+def kind(dims: int, transposed: bool) -> str:
+    """Name of the run op."""
+    return f"conv_transpose{dims}d" if transposed else f"conv{dims}d"
+
+
+def op(name: str, namespace: str = "torch_qconv_prepack") -> Any:
+    """torch.ops.<namespace>.<name>."""
+    return getattr(getattr(torch.ops, namespace), name)
+
+
+def pack_arguments(data: ConvData) -> list[Any]:
+    """What a prepack op takes, in its order."""
+    geometry = data.geometry
+    lists = [list(geometry.stride), list(geometry.padding)]
+    if geometry.transposed:
+        lists.append(list(geometry.output_padding))
+    return [data.weight, data.bias, *lists, list(geometry.dilation), geometry.groups]
+
+
+def pack(data: ConvData, engine: str | None = None) -> Any:
+    name = kind(data.geometry.dims, data.geometry.transposed)
+    return op(f"{name}_prepack")(*pack_arguments(data), engine=engine)
+
+
+def run(data: ConvData, params: Any, suffix: str = "") -> Tensor:
+    name = kind(data.geometry.dims, data.geometry.transposed)
+    return op(name + suffix)(data.activation, params, data.output_scale, data.output_zero_point)
+
+
+@contextmanager
+def stock_engine(engine: str) -> Iterator[None]:
+    """PyTorch's engine of that name while the block runs."""
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = engine
+    try:
+        yield
+    finally:
+        torch.backends.quantized.engine = before
+
+
+def stock_pack(data: ConvData, engine: str) -> Any:
+    name = kind(data.geometry.dims, data.geometry.transposed)
+    with stock_engine(engine):
+        return op(f"{name}_prepack", "quantized")(*pack_arguments(data))
+
+
+def stock_run(data: ConvData, params: Any, suffix: str = "") -> Tensor:
+    name = kind(data.geometry.dims, data.geometry.transposed)
+    return op(name + suffix, "quantized")(
+        data.activation, params, data.output_scale, data.output_zero_point
+    )
+
+
+def named(cases: Any) -> dict[str, Any]:
+    """Arguments of pytest.mark.parametrize for a table of cases."""
+    table: tuple[ConvCase, ...] = tuple(cases)
+    return {"argvalues": table, "ids": [case.name for case in table]}

@@ -1,0 +1,74 @@
+"""Packed objects serve any number of threads, and every number of threads gives the same result."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from comparison import assert_matches
+from conv_case import ConvCase, ConvData
+from ops import ENGINES, op, pack, run
+
+engines = pytest.mark.parametrize("engine", ENGINES)
+
+CASES = (
+    ConvCase("dense", in_channels=32, out_channels=24, padding=(1,), per_channel=True),
+    ConvCase("depthwise", in_channels=32, out_channels=32, groups=32, padding=(1,)),
+    ConvCase("exact", in_channels=32, out_channels=32, groups=32, padding=(1,), full_range=True),
+    ConvCase("groupwise", in_channels=32, out_channels=32, groups=8, padding=(1,)),
+    ConvCase("transposed", transposed=True, in_channels=16, out_channels=8, stride=(2,)),
+)
+cases = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+
+
+def variants(case: ConvCase) -> list[ConvData]:
+    """Other sizes, scales and zero points for one packed object."""
+    first = case.data()
+    result = []
+    for seed, size in enumerate([(6, 6), (9, 4), (13, 11), (3, 17)]):
+        x = case.but(seed=seed, input_size=size, batch=1 + seed % 2).data().activation
+        x = torch._make_per_tensor_quantized_tensor(x.int_repr(), 0.02 + 0.01 * seed, 40 * seed)
+        result.append(
+            ConvData(
+                x, first.weight, first.bias, first.geometry, first.output_scale, 100 + 5 * seed
+            )
+        )
+    return result
+
+
+@engines
+@cases
+def test_eight_threads_share_one_object(case: ConvCase, engine: str) -> None:
+    data = variants(case)
+    params = pack(data[0], engine)
+    expected = [(d.expected(), d.expected(relu=True)) for d in data]
+
+    def work(thread: int) -> None:
+        name = "conv_transpose2d" if case.transposed else "conv2d"
+        for i in range(12):
+            index = (thread + i) % len(data)
+            d, (plain, relu) = data[index], expected[index]
+            assert_matches(run(d, params), plain)
+            assert_matches(run(d, params, "_relu"), relu)
+            # The float output makes its own form of the weight at the first need.
+            op(f"{name}_dynamic")(d.activation.dequantize(), params)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+
+
+@engines
+@cases
+def test_the_number_of_threads_changes_nothing(case: ConvCase, engine: str) -> None:
+    data = case.but(input_size=(23, 19), batch=3).data()
+    params = pack(data, engine)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3, 8):
+            torch.set_num_threads(threads)
+            results.append(run(data, params).int_repr())
+    finally:
+        torch.set_num_threads(before)
+    assert_matches(results[0], data.expected())
+    for result in results[1:]:
+        assert torch.equal(result, results[0])
