@@ -1,0 +1,134 @@
+"""The zip container of torch.save and torch.jit.save: its members, pickles and storages.
+
+All that is read stands uncompressed under one top folder:
+
+    <root>/data.pkl               the object tree; its storages are <root>/data/<key>
+    <root>/constants.pkl          TorchScript's constants; theirs are <root>/constants/<key>
+    <root>/byteorder              "little" or "big"; releases before 2.1 wrote little-endian only
+
+Nothing is extracted to disk, and no member that is not asked for is read.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import zipfile
+import zlib
+from typing import BinaryIO
+
+import torch
+
+from ._nodes import FormatError, show
+from ._unpickler import parse
+
+# Keeps what parse() may hold at once near a gigabyte; a large model's pickle has a few megabytes.
+MAX_PICKLE_BYTES = 32 << 20
+
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, then the lengths of the name and the extra
+_LOCAL_SIGNATURE = b"PK\x03\x04"
+_ENCRYPTED = 0x1
+
+
+class Archive:
+    """A checked view of one open file. `size` is the file's length in bytes.
+
+    Raises:
+        FormatError: from every method, where the file is not what it should be.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = file.seek(0, os.SEEK_END)
+        self._members = _directory(file, self.size)
+        self._root = next(iter(self._members)).partition("/")[0]
+        self._storages: dict[tuple[str, int], torch.UntypedStorage] = {}
+        byteorder = self.read("byteorder") if "byteorder" in self else b"little"
+        if byteorder not in (b"little", b"big"):
+            raise FormatError(
+                f"byteorder must be little or big, got {show(byteorder.decode('latin-1'))}"
+            )
+        self._swap_bytes = byteorder.decode() != sys.byteorder
+
+    def __contains__(self, name: str) -> bool:
+        return f"{self._root}/{name}" in self._members
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of the member `name` (without the root folder)."""
+        info = self._members.get(f"{self._root}/{name}")
+        if info is None:
+            raise FormatError(f"archive must have a member {show(name)}, got none of that name")
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+            raise FormatError(f"member {show(name)} must be stored uncompressed, got it compressed")
+        if info.flag_bits & _ENCRYPTED:
+            raise FormatError(f"member {show(name)} must be plain, got it encrypted")
+        self._file.seek(info.header_offset)
+        header = self._file.read(_LOCAL_HEADER.size)
+        if len(header) < _LOCAL_HEADER.size or not header.startswith(_LOCAL_SIGNATURE):
+            raise FormatError(f"member {show(name)} must start with a zip header, got none")
+        _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+        self._file.seek(name_length + extra_length, os.SEEK_CUR)
+        data = self._file.read(info.file_size)
+        if len(data) < info.file_size:
+            raise FormatError(
+                f"member {show(name)} must have {info.file_size} bytes, got {len(data)}"
+            )
+        # 0 is what torch.serialization.set_crc32_options(False) writes.
+        if info.CRC and zlib.crc32(data) != info.CRC:
+            raise FormatError(f"member {show(name)} must match its checksum, got altered bytes")
+        return data
+
+    def read_pickle(self, name: str) -> object:
+        """Return the tree of the pickle `name`; see parse() for what it is made of."""
+        data = self.read(name)
+        if len(data) > MAX_PICKLE_BYTES:
+            raise FormatError(
+                f"member {show(name)} must have at most {MAX_PICKLE_BYTES} bytes, got {len(data)}"
+            )
+        return parse(data)
+
+    def storage(self, name: str, dtype: torch.dtype, count: int) -> torch.UntypedStorage:
+        """Return the `count` elements of the member `name`, in this machine's byte order.
+
+        A member that is asked for again gives the same storage again.
+        """
+        known = self._storages.get((name, dtype.itemsize))
+        if known is None:
+            data = torch.empty(0, dtype=torch.uint8)
+            if content := self.read(name):
+                data = torch.frombuffer(bytearray(content), dtype=torch.uint8).clone()
+            if self._swap_bytes and data.numel() % dtype.itemsize == 0:
+                data = data.reshape(-1, dtype.itemsize).flip(1).contiguous()
+            known = data.untyped_storage()
+            self._storages[name, dtype.itemsize] = known
+        if known.nbytes() != count * dtype.itemsize:
+            raise FormatError(
+                f"storage {show(name)} must have {show(count)} elements of {dtype}, "
+                f"got {known.nbytes()} bytes"
+            )
+        return known
+
+
+def _directory(file: BinaryIO, size: int) -> dict[str, zipfile.ZipInfo]:
+    """Return the archive's members by full name, checked for what all reading relies on."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error) as error:
+        raise FormatError(
+            "expected a zip archive, as torch.save and torch.jit.save write it since PyTorch 1.6, "
+            f"got a file without a readable zip directory ({error})"
+        ) from None
+    members = {info.filename: info for info in infos}
+    if len(members) < len(infos):
+        raise FormatError("archive must have each member once, got a name twice")
+    inside = all(0 <= info.header_offset <= size - info.compress_size for info in infos)
+    if not inside or sum(info.compress_size for info in infos) > size:
+        raise FormatError(
+            "archive must have its members in the file, one after the other, "
+            f"got some beyond its {size} bytes or overlapping"
+        )
+    if not any(name.endswith("/data.pkl") and name.count("/") == 1 for name in members):
+        raise FormatError("archive must have a member data.pkl in its top folder, got none")
+    return members

@@ -1,0 +1,52 @@
+"""The walk over the object tree of a parsed pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ._nodes import FormatError, Node, show
+
+_MAX_DEPTH = 256  # a module in a module takes two or three
+_MAX_NAME = 4096
+
+
+def walk(name: str, root: object) -> Iterator[tuple[str, Node]]:
+    """Yield every Node under `root` once, depth first, with the place where it was found."""
+    seen: set[int] = set()
+    path: list[Iterator[tuple[str, object]]] = [iter([(name, root)])]
+    while path:
+        step = next(path[-1], None)
+        if step is None:
+            path.pop()
+            continue
+        place, value = step
+        if not isinstance(value, Node | dict | tuple | list) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Node):
+            yield place, value
+        if len(path) > _MAX_DEPTH or len(place) > _MAX_NAME:
+            raise FormatError(
+                f"object tree must be at most {_MAX_DEPTH} deep, with names of at most {_MAX_NAME} "
+                f"characters, got more at {show(place)}"
+            )
+        path.append(_children(place, value))
+
+
+def _children(place: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            step = key if isinstance(key, str) else show(key)
+            yield (f"{place}.{step}" if place else step), child
+    elif isinstance(value, tuple | list):
+        for index, child in enumerate(value):
+            yield f"{place}[{index}]", child
+    elif isinstance(value, Node):
+        # What only holds the parts of an object adds no name, as in the keys of a state_dict.
+        if (typed_list := value.typed_list) is not None:
+            yield place, typed_list
+        if isinstance(value.state, dict):
+            yield place, value.state.get("_modules")
+        yield place, value.state
+        yield place, value.items
+        yield place, value.args

@@ -1,0 +1,191 @@
+"""A pickle reader that imports, calls and sets nothing.
+
+pickle.Unpickler with a restricted find_class still calls __setstate__ and append on what it built,
+sets attributes on the classes it was given, hashes dict keys of any depth and allocates a memo as
+long as the file asks for. This stack machine only arranges what the pickle holds: numbers, strings,
+tuples, lists and dicts become themselves, everything else an inert Node. What a Node means is for
+the caller, who knows the few that PyTorch writes.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from typing import Any
+
+from ._nodes import FormatError, Global, Node, OpaqueKey, PersistentId, show
+
+# A large model's pickle has some 100,000 opcodes; each makes at most one small Python object.
+MAX_OPCODES = 5_000_000
+_MAX_NAME = 1000
+
+_ORDERED_DICT = "collections.OrderedDict"
+
+
+def parse(data: bytes) -> object:
+    """Return the tree of values that a pickle of protocol 2 to 5 describes.
+
+    Raises:
+        FormatError: the pickle is malformed, uses an opcode that PyTorch does not write, or has
+            more than MAX_OPCODES opcodes.
+    """
+    machine = _Machine()
+    try:
+        for count, (opcode, argument, position) in enumerate(pickletools.genops(data)):
+            if count >= MAX_OPCODES:
+                raise FormatError(f"pickle must have at most {MAX_OPCODES} opcodes, got more")
+            try:
+                machine.step(opcode.name, argument)
+            except (IndexError, KeyError):
+                raise FormatError(
+                    "pickle must only use what it put on its stack, "
+                    f"got a missing value at byte {position}"
+                ) from None
+    except FormatError:
+        raise
+    except ValueError as error:
+        raise FormatError(f"pickle must be whole, got one cut or garbled ({error})") from None
+    return machine.result
+
+
+class _Machine:
+    def __init__(self) -> None:
+        self.stack: list[object] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, object] = {}
+        self.result: object = None
+
+    def step(self, opcode: str, argument: Any) -> None:
+        """Execute one opcode. `argument` is as pickletools decodes it."""
+        stack = self.stack
+        match opcode:
+            case "BINPUT" | "LONG_BINPUT":
+                self.memo[argument] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(self.memo[argument])
+            case "MARK":
+                self.marks.append(len(stack))
+            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "LONG4" | "BINFLOAT":
+                stack.append(argument)
+            case (
+                "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8" | "BINSTRING" | "SHORT_BINSTRING"
+            ):
+                stack.append(argument)
+            case "BINBYTES" | "SHORT_BINBYTES" | "BINBYTES8" | "BYTEARRAY8":
+                stack.append(argument)
+            case "NONE":
+                stack.append(None)
+            case "NEWTRUE" | "NEWFALSE":
+                stack.append(opcode == "NEWTRUE")
+            case "TUPLE":
+                stack.append(tuple(self.pop_to_mark()))
+            case "EMPTY_TUPLE":
+                stack.append(())
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple(self.pop(int(opcode[-1]))))
+            case "EMPTY_LIST":
+                stack.append([])
+            case "EMPTY_DICT":
+                stack.append({})
+            case "EMPTY_SET":
+                stack.append(Node(Global("builtins.set"), ()))
+            case "FROZENSET":
+                stack.append(Node(Global("builtins.frozenset"), (), items=self.pop_to_mark()))
+            case "APPEND":
+                _extend(stack[-2], self.pop(1))
+            case "APPENDS" | "ADDITEMS":
+                items = self.pop_to_mark()
+                _extend(stack[-1], items)
+            case "SETITEM":
+                _update(stack[-3], self.pop(2))
+            case "SETITEMS":
+                items = self.pop_to_mark()
+                _update(stack[-1], items)
+            case "GLOBAL":
+                module, _, name = argument.partition(" ")
+                stack.append(_global(module, name))
+            case "STACK_GLOBAL":
+                module, name = self.pop(2)
+                stack.append(_global(module, name))
+            case "REDUCE" | "NEWOBJ":
+                target, args = self.pop(2)
+                stack.append(_reduce(target, args))
+            case "NEWOBJ_EX":
+                target, *args = self.pop(3)
+                stack.append(Node(target, tuple(args)))
+            case "BUILD":
+                (state,) = self.pop(1)
+                _build(stack[-1], state)
+            case "BINPERSID":
+                stack.append(PersistentId(*self.pop(1)))
+            case "MEMOIZE":
+                self.memo[len(self.memo)] = stack[-1]
+            case "POP":
+                self.pop(1)
+            case "POP_MARK":
+                self.pop_to_mark()
+            case "STOP":
+                (self.result,) = self.pop(1)
+            case "PROTO" | "FRAME":
+                pass
+            case _:
+                raise FormatError(f"pickle must use opcodes of protocols 2 to 5, got {opcode}")
+
+    def pop(self, count: int) -> list[object]:
+        if len(self.stack) < count:
+            raise IndexError
+        items = self.stack[-count:]
+        del self.stack[-count:]
+        return items
+
+    def pop_to_mark(self) -> list[object]:
+        start = self.marks.pop()
+        items = self.stack[start:]
+        del self.stack[start:]
+        return items
+
+
+def _global(module: object, name: object) -> Global:
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise FormatError(f"pickle must name classes by text, got {show(module)}, {show(name)}")
+    if len(module) + len(name) > _MAX_NAME:
+        # One long string, put on the stack again and again, would be copied each time.
+        raise FormatError(f"pickle must name classes in at most {_MAX_NAME} characters, got more")
+    return Global(f"{module}.{name}")
+
+
+def _reduce(target: object, args: object) -> object:
+    empty = isinstance(args, tuple) and not args
+    if empty and isinstance(target, Global) and target.path == _ORDERED_DICT:
+        return {}
+    return Node(target, args)
+
+
+def _build(target: object, state: object) -> None:
+    if isinstance(target, dict):
+        return  # attributes of an OrderedDict, such as a state_dict's _metadata
+    if not isinstance(target, Node) or target.has_state:
+        raise FormatError(f"pickle must set the state of a new object once, got {show(target)}")
+    target.state, target.has_state = state, True
+
+
+def _extend(target: object, items: list[object]) -> None:
+    if isinstance(target, Node):
+        target.items.extend(items)
+    elif isinstance(target, list):
+        target.extend(items)
+    else:
+        raise FormatError(f"pickle must append to a list, got {show(target)}")
+
+
+def _update(target: object, items: list[object]) -> None:
+    if len(items) % 2:
+        raise FormatError("pickle must give each dict key a value, got one without")
+    pairs = zip(items[::2], items[1::2], strict=True)
+    if isinstance(target, Node):
+        target.items.extend(pairs)
+    elif isinstance(target, dict):
+        for key, value in pairs:
+            plain = key is None or isinstance(key, str | bytes | int | float)
+            target[key if plain else OpaqueKey(key)] = value
+    else:
+        raise FormatError(f"pickle must set items of a dict, got {show(target)}")
