@@ -89,14 +89,14 @@ def describe(params: PackedParams) -> ConvSummary:
     Raises:
         TypeError: ``params`` is something else.
 
-    Example:
+    Example (the bytes depend on the CPU):
         >>> import torch, torch_qconv_prepack as qconv
         >>> weight = torch.quantize_per_tensor(torch.ones(8, 3, 3, 3), 0.1, 0, torch.qint8)
         >>> pack = torch.ops.torch_qconv_prepack.conv2d_prepack
         >>> print(qconv.describe(pack(weight, None, [2, 2], [1, 1], [1, 1], 1)))
         conv2d(3 -> 8, kernel 3x3, stride 2x2, padding 1x1)
           weight: int8, per_tensor, symmetric; no bias
-          packed: fbgemm (im2col), 3,120 bytes
+          packed: fbgemm (im2col), 24,628 bytes
     """
     _check_params("describe", params)
     dims = params.conv_dims()
@@ -135,8 +135,10 @@ def get_state(params: PackedParams, version: int | None = None) -> tuple[Any, ..
 
     Raises:
         ValueError: another version, or 2 where a value doesn't fit int16.
-        TypeError: ``params`` is something else.
+        TypeError: ``params`` is something else, or ``version`` no integer.
     """
+    if version is not None and not isinstance(version, int):
+        raise TypeError(f"get_state: version must be an integer, got {version!r}")
     if _check_params("get_state", params) == 2:
         return tuple(_ops._get_state2d(params, version))
     return tuple(_ops._get_state3d(params, version))
@@ -164,10 +166,25 @@ def from_state(
     """
     if dims not in (2, 3):
         raise ValueError(f"from_state: dims must be 2 (also for 1-D) or 3, got {dims!r}")
+    _check_engine("from_state", engine)
     if not isinstance(state, tuple):
         raise TypeError(f"from_state: state must be a tuple, got {type(state).__name__}")
+    if len(state) == 3 and state[0] == "2" and state[2] == []:
+        # An empty list has no type in TorchScript; it stands for no bias.
+        state = (*state[:2], [None])
     function = _ops._from_state2d if dims == 2 else _ops._from_state3d
-    return function(state, engine=engine)
+    try:
+        return function(state, engine=engine)
+    except NotImplementedError:
+        raise
+    except RuntimeError as error:
+        # torch couldn't make a TorchScript value of the tuple.
+        if not any(text in str(error) for text in ("Any state", "Tracer cannot infer type")):
+            raise
+        raise TypeError(
+            "from_state: state must be a tuple of strings, integers, tensors and lists of one of "
+            f"these, got {_type_names(state)}"
+        ) from error
 
 
 def from_quantized(params: torch.ScriptObject, engine: str | None = None) -> PackedParams:
@@ -185,6 +202,7 @@ def from_quantized(params: torch.ScriptObject, engine: str | None = None) -> Pac
         TypeError: ``params`` is something else.
         NotImplementedError: no engine, or not the one asked for, can run it.
     """
+    _check_engine("from_quantized", engine)
     name = _class_name(params)
     if name == "quantized.Conv2dPackedParamsBase":
         return _ops._from_quantized2d(params, engine=engine)
@@ -194,6 +212,19 @@ def from_quantized(params: torch.ScriptObject, engine: str | None = None) -> Pac
         "from_quantized: params must be a quantized.Conv2dPackedParamsBase or "
         f"quantized.Conv3dPackedParamsBase, got {name}"
     )
+
+
+def _type_names(value: object) -> str:
+    """The types in a state, as ``(str, [Tensor, int], set)``."""
+    if isinstance(value, (tuple, list)):
+        inner = ", ".join(_type_names(element) for element in value)
+        return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
+    return type(value).__name__
+
+
+def _check_engine(function: str, engine: object) -> None:
+    if engine is not None and not isinstance(engine, str):
+        raise TypeError(f"{function}: engine must be a string or None, got {engine!r}")
 
 
 def _class_name(params: object) -> str:

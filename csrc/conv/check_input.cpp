@@ -2,6 +2,8 @@
 
 #include <c10/util/safe_numerics.h>
 
+#include <algorithm>
+
 #include "conv/check.h"
 #include "conv/check_tensor.h"
 
@@ -16,7 +18,8 @@ void check_uint8_zero_point(const std::string& op, const char* name, int64_t zer
 // Elements of the output, which must be countable before anything is allocated.
 void check_output_elements(const std::string& op, const RunShape& shape, int64_t out_channels) {
   int64_t elements = 0;
-  bool overflows = c10::mul_overflows(shape.batch, out_channels, &elements);
+  // Strides are computed for batch 0 as well.
+  bool overflows = c10::mul_overflows(std::max<int64_t>(shape.batch, 1), out_channels, &elements);
   for (int64_t size : shape.output_size) {
     overflows = overflows || c10::mul_overflows(elements, size, &elements);
   }
@@ -42,7 +45,7 @@ RunShape check_shape(
         size > 0, op, "input must have no empty spatial dimension, got size ", input.sizes());
     shape.input_size.push_back(size);
   }
-  shape.output_size = output_size(op, geometry, shape.input_size);
+  shape.output_size = output_size(op, op_dims, geometry, shape.input_size);
   check_output_elements(op, shape, geometry.out_channels);
   return shape;
 }
@@ -66,7 +69,8 @@ RunShape check_quantized_input(
       "input of dtype torch.qint8 isn't supported; quantize activations to torch.quint8");
   QCONV_CHECK_TYPE(
       input.scalar_type() == at::kQUInt8, op, "input must have dtype torch.quint8, got ",
-      dtype_name(input), "; quantize it with torch.quantize_per_tensor");
+      dtype_name(input), "; quantize a float input with torch.quantize_per_tensor");
+  check_quantized(op, "input", input);
   QCONV_CHECK_VALUE(
       input.qscheme() == at::kPerTensorAffine, op,
       "input must be quantized per_tensor_affine, got ", toString(input.qscheme()));

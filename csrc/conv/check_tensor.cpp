@@ -1,5 +1,7 @@
 #include "conv/check_tensor.h"
 
+#include <ATen/quantized/QTensorImpl.h>
+#include <ATen/quantized/Quantizer.h>
 #include <c10/core/ScalarType.h>
 #include <c10/util/safe_numerics.h>
 
@@ -37,10 +39,20 @@ void check_readable(const std::string& op, const char* name, const at::Tensor& t
   QCONV_CHECK_TYPE(tensor.defined(), op, name, " must be a tensor, got None");
   QCONV_CHECK_VALUE(
       tensor.device().is_cpu(), op, name, " must be on the CPU, got a tensor on device ",
-      tensor.device(), "; move it there with .cpu()");
+      tensor.device(),
+      tensor.is_meta() ? ", which (like a fake tensor) holds no data"
+                       : "; move it there with .cpu()");
   QCONV_CHECK_TYPE(
       tensor.layout() == at::kStrided, op, name, " must be a dense tensor, got layout ",
       tensor.layout());
+  QCONV_CHECK_TYPE(
+      tensor.has_storage() &&
+          !tensor.key_set().has_any(
+              c10::DispatchKeySet(
+                  {c10::DispatchKey::FuncTorchGradWrapper, c10::DispatchKey::FuncTorchBatched})),
+      op, name,
+      " must be an ordinary tensor with memory of its own, got one without storage (as inside "
+      "torch.func transforms)");
   if (tensor.numel() == 0) {
     return;
   }
@@ -48,18 +60,29 @@ void check_readable(const std::string& op, const char* name, const at::Tensor& t
   QCONV_CHECK_VALUE(
       needed.has_value() && *needed <= tensor.storage().nbytes(), op, name, " of size ",
       tensor.sizes(), " and strides ", tensor.strides(), " must lie inside its storage of ",
-      tensor.storage().nbytes(), " bytes; the file it came from is damaged");
+      tensor.storage().nbytes(), " bytes; its memory was freed, or it comes from a damaged file");
 }
 
 std::string dtype_name(const at::Tensor& tensor) {
   return "torch." + std::string(c10::getDtypeNames(tensor.scalar_type()).first);
 }
 
-void check_scale(const std::string& op, const char* name, double scale) {
+void check_quantized(const std::string& op, const char* name, const at::Tensor& tensor) {
+  const auto quantizer = at::get_qtensorimpl(tensor)->quantizer();
+  QCONV_CHECK_VALUE(
+      !tensor.is_neg(), op, name,
+      " must not be a lazily negated view; negate it before quantizing");
+  QCONV_CHECK_VALUE(
+      dynamic_cast<const at::AffineQuantizer*>(quantizer.get()) != nullptr, op, name,
+      " must be quantized, got a tensor of dtype ", dtype_name(tensor),
+      " without scale and zero point");
+}
+
+void check_scale(const std::string& op, const std::string& name, double scale) {
   const float rounded = static_cast<float>(scale);
   QCONV_CHECK_VALUE(
       std::isfinite(rounded) && rounded >= std::numeric_limits<float>::min(), op, name,
-      " must be positive and finite, and a normal float32 number, got ", scale);
+      " must be a positive, finite and normal float32 number, got ", scale);
 }
 
 }  // namespace qconv

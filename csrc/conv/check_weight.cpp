@@ -12,11 +12,16 @@
 namespace qconv {
 namespace {
 
-int32_t checked_zero_point(const std::string& op, int64_t zero_point) {
+// " of channel 3" where the weight has one of each per channel.
+std::string of_channel(bool per_channel, size_t channel) {
+  return per_channel ? " of channel " + std::to_string(channel) : "";
+}
+
+int32_t checked_zero_point(const std::string& op, int64_t zero_point, const std::string& of) {
   QCONV_CHECK_VALUE(
       zero_point >= std::numeric_limits<int8_t>::min() &&
           zero_point <= std::numeric_limits<int8_t>::max(),
-      op, "weight zero points must be in [-128, 127], got ", zero_point);
+      op, "weight zero point", of, " must be in [-128, 127], got ", zero_point);
   return static_cast<int32_t>(zero_point);
 }
 
@@ -27,7 +32,8 @@ void check_weight_tensor(const std::string& op, const at::Tensor& weight) {
   QCONV_CHECK_TYPE(
       weight.scalar_type() == at::kQInt8, op, "weight must have dtype torch.qint8, got ",
       dtype_name(weight),
-      "; quantize it with torch.quantize_per_channel or torch.quantize_per_tensor");
+      "; quantize a float weight with torch.quantize_per_channel or torch.quantize_per_tensor");
+  check_quantized(op, "weight", weight);
   const at::QScheme scheme = weight.qscheme();
   QCONV_CHECK_VALUE(
       scheme == at::kPerTensorAffine || scheme == at::kPerChannelAffine, op,
@@ -40,7 +46,7 @@ WeightQuantization check_weight_quantization(
   result.per_channel = weight.qscheme() == at::kPerChannelAffine;
   if (!result.per_channel) {
     result.scales = {weight.q_scale()};
-    result.zero_points = {checked_zero_point(op, weight.q_zero_point())};
+    result.zero_points = {checked_zero_point(op, weight.q_zero_point(), "")};
   } else {
     const int64_t axis = result.channel_axis(transposed);
     QCONV_CHECK_VALUE(
@@ -56,18 +62,18 @@ WeightQuantization check_weight_quantization(
         scales.numel() == channels && zero_points.numel() == channels, op,
         "weight must have one scale and zero point for each of its ", channels, " channels, got ",
         scales.numel(), " and ", zero_points.numel());
-    const at::Tensor scales_double = scales.to(at::kDouble).contiguous();
-    const at::Tensor zero_points_long = zero_points.to(at::kLong).contiguous();
+    const at::Tensor scales_double = scales.to(at::kDouble).resolve_neg().contiguous();
+    const at::Tensor zero_points_long = zero_points.to(at::kLong).resolve_neg().contiguous();
     const double* scale = scales_double.const_data_ptr<double>();
     const int64_t* zero_point = zero_points_long.const_data_ptr<int64_t>();
     result.scales.assign(scale, scale + channels);
     result.zero_points.reserve(channels);
     for (int64_t i = 0; i < channels; ++i) {
-      result.zero_points.push_back(checked_zero_point(op, zero_point[i]));
+      result.zero_points.push_back(checked_zero_point(op, zero_point[i], of_channel(true, i)));
     }
   }
-  for (double scale : result.scales) {
-    check_scale(op, "weight scales", scale);
+  for (size_t i = 0; i < result.scales.size(); ++i) {
+    check_scale(op, "weight scale" + of_channel(result.per_channel, i), result.scales[i]);
   }
   return result;
 }
@@ -76,12 +82,13 @@ std::vector<float> check_bias(const std::string& op, const at::Tensor& bias, int
   check_readable(op, "bias", bias);
   QCONV_CHECK_TYPE(
       bias.scalar_type() == at::kFloat, op, "bias must have dtype torch.float32, got ",
-      dtype_name(bias), "; convert it with .float()");
+      dtype_name(bias),
+      bias.is_quantized() ? "; convert it with .dequantize()" : "; convert it with .float()");
   QCONV_CHECK_VALUE(
       bias.dim() == 1 && bias.size(0) == out_channels, op,
       "bias must have one dimension with out_channels = ", out_channels, " elements, got size ",
       bias.sizes());
-  const at::Tensor contiguous = bias.contiguous();
+  const at::Tensor contiguous = bias.resolve_neg().contiguous();
   const float* data = contiguous.const_data_ptr<float>();
   for (int64_t i = 0; i < out_channels; ++i) {
     QCONV_CHECK_VALUE(

@@ -42,8 +42,9 @@ void check_weight_sizes(
       static_cast<int>(sizes.size()) == conv_dims + 2, op, "weight must have ", conv_dims + 2,
       " dimensions ", layout, ", got ", sizes.size(), " (", sizes, ")");
   for (int64_t size : sizes) {
+    QCONV_CHECK_VALUE(size > 0, op, "weight must have no empty dimension, got ", sizes);
     QCONV_CHECK_VALUE(
-        size > 0 && size <= kMaxSize, op, "weight must have no empty dimension, got ", sizes);
+        size <= kMaxSize, op, "weight must have sizes below 2^31 in every dimension, got ", sizes);
   }
 }
 
@@ -104,7 +105,9 @@ ConvGeometry check_geometry(
   return geometry;
 }
 
-Dims output_size(const std::string& op, const ConvGeometry& geometry, c10::IntArrayRef input_size) {
+Dims output_size(
+    const std::string& op, int op_dims, const ConvGeometry& geometry, c10::IntArrayRef input_size) {
+  const auto shown = [&](c10::IntArrayRef values) { return values.slice(values.size() - op_dims); };
   Dims result;
   for (int i = 0; i < geometry.spatial_dims(); ++i) {
     // Operands are below 2^31, so no product or sum here leaves int64.
@@ -115,19 +118,20 @@ Dims output_size(const std::string& op, const ConvGeometry& geometry, c10::IntAr
       size =
           (input_size[i] - 1) * geometry.stride[i] - padding + extent + geometry.output_padding[i];
       QCONV_CHECK_VALUE(
-          size > 0, op, "padding leaves no output: input size ", input_size, ", kernel size ",
-          geometry.kernel, ", stride ", geometry.stride, ", padding ", geometry.padding);
+          size > 0, op, "padding leaves no output: input size ", shown(input_size),
+          ", kernel size ", shown(geometry.kernel), ", stride ", shown(geometry.stride),
+          ", padding ", shown(geometry.padding));
     } else {
       const int64_t padded = input_size[i] + padding;
       QCONV_CHECK_VALUE(
-          padded >= extent, op, "input of size ", input_size, " with padding ", geometry.padding,
-          " must not be smaller than the kernel of size ", geometry.kernel, " with dilation ",
-          geometry.dilation);
+          padded >= extent, op, "input of size ", shown(input_size), " with padding ",
+          shown(geometry.padding), " must not be smaller than the kernel of size ",
+          shown(geometry.kernel), " with dilation ", shown(geometry.dilation));
       size = (padded - extent) / geometry.stride[i] + 1;
     }
     QCONV_CHECK_VALUE(
         size <= kMaxSize, op, "output size must be below 2^31 in every dimension, got ", size,
-        " in dimension ", i);
+        " in dimension ", i - (geometry.spatial_dims() - op_dims));
     result.push_back(size);
   }
   return result;

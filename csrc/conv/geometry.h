@@ -48,8 +48,10 @@ ConvGeometry check_geometry(
     const std::string& op, int conv_dims, bool transposed, c10::IntArrayRef weight_sizes,
     const GeometryArguments& arguments);
 
-// Spatial size of the output, one entry per entry of input_size (spatial_dims() many).
+// Spatial size of the output, one entry per entry of input_size (spatial_dims() many). Messages
+// show the op_dims innermost ones, which are those that the user sees.
 // Raises ValueError where the input is smaller than the kernel or the output is out of range.
-Dims output_size(const std::string& op, const ConvGeometry& geometry, c10::IntArrayRef input_size);
+Dims output_size(
+    const std::string& op, int op_dims, const ConvGeometry& geometry, c10::IntArrayRef input_size);
 
 }  // namespace qconv

@@ -33,10 +33,10 @@ class PackedConv {
   virtual ~PackedConv() = default;
 
   // Convolves and requantizes to uint8; output is [batch, spatial..., channels].
-  // Raises NotImplementedError for an input that the engine can't index.
+  // Raises ValueError, starting with `op`, for scales whose products leave float32.
   virtual void run(
-      const RunShape& shape, const Activation& input, const OutputQuantization& quantization,
-      PostOp post_op, uint8_t* output) const = 0;
+      const std::string& op, const RunShape& shape, const Activation& input,
+      const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const = 0;
 
   // Convolves and returns the real numbers, in the same order.
   virtual void run_to_float(

@@ -21,10 +21,13 @@ c10::intrusive_ptr<Params> packed_params_argument(const std::string& op, const c
   const auto object = value.toObject();
   const bool custom = object->slots().size() == 1 && object->getSlot(0).isCapsule();
   auto* params = custom ? dynamic_cast<Params*>(object->getSlot(0).toCapsule().get()) : nullptr;
+  const std::string type = object->name().substr(object->name().rfind("classes.") + 8);
   QCONV_CHECK_TYPE(
-      params != nullptr, op, "packed params must come from this package's prepack op for ",
-      Params::kDims, "-D objects, got ", object->type()->repr_str(),
-      "; torch_qconv_prepack.from_quantized() packs PyTorch's own objects anew");
+      params != nullptr, op, "packed params must be a torch_qconv_prepack.Conv", Params::kDims,
+      "dPackedParams, got ", type,
+      type.starts_with("quantized.Conv")
+          ? "; torch_qconv_prepack.from_quantized() packs PyTorch's own objects anew"
+          : "");
   return c10::intrusive_ptr<Params>::reclaim_copy(params);
 }
 

@@ -38,16 +38,16 @@ using ConvTranspose1d = ConvOps<1, true>;
 using ConvTranspose2d = ConvOps<2, true>;
 using ConvTranspose3d = ConvOps<3, true>;
 
+// Deprecated names of conv2d_prepack and conv2d_unpack, which old files call: without a warning, as
+// in PyTorch.
 Conv2d::Pointer conv_prepack(
     const at::Tensor& weight, const std::optional<at::Tensor>& bias, c10::IntArrayRef stride,
     c10::IntArrayRef padding, c10::IntArrayRef dilation, int64_t groups,
     std::optional<std::string> engine) {
-  TORCH_WARN_DEPRECATION("conv_prepack is deprecated; use conv2d_prepack");
   return Conv2d::prepack(weight, bias, stride, padding, dilation, groups, std::move(engine));
 }
 
 std::tuple<at::Tensor, std::optional<at::Tensor>> conv_unpack(const Conv2d::Pointer& params) {
-  TORCH_WARN_DEPRECATION("conv_unpack is deprecated; use conv2d_unpack");
   return Conv2d::unpack(params);
 }
 

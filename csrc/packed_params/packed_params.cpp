@@ -1,7 +1,9 @@
 #include "packed_params/packed_params.h"
 
+#include "conv/check.h"
 #include "conv/quantized_weight.h"
 #include "engines/choose_engine.h"
+#include "engines/fbgemm/stock_objects.h"
 #include "packed_params/run.h"
 
 namespace qconv {
@@ -9,6 +11,19 @@ namespace {
 
 torch::List<int64_t> to_list(const Dims& values) {
   return torch::List<int64_t>(c10::IntArrayRef(values));
+}
+
+// PyTorch's engines can't unpack all that they pack.
+template <int kSpatialDims>
+std::tuple<at::Tensor, std::optional<at::Tensor>> unpack_stock(
+    const std::string& op, ConvPackedParamsBase<kSpatialDims>& stock) {
+  try {
+    return stock.unpack();
+  } catch (const c10::Error& error) {
+    QCONV_CHECK_IMPLEMENTED(
+        false, op, "PyTorch can't unpack this object (", error.what_without_backtrace(),
+        "); pack the original weight with this package");
+  }
 }
 
 }  // namespace
@@ -47,7 +62,7 @@ auto PackedParams<kSpatialDims>::from_quantized(
     }
     return from_state(op, own->plain_state(), engine);
   }
-  const auto [weight, bias] = stock->unpack();
+  const auto [weight, bias] = unpack_stock(op, *stock);
   ConvArguments arguments;
   arguments.conv_dims = kSpatialDims;
   arguments.transposed = stock->transpose();
@@ -59,6 +74,11 @@ auto PackedParams<kSpatialDims>::from_quantized(
   arguments.dilation = stock->dilation().vec();
   arguments.groups = stock->groups();
   arguments.may_run_as_1d = may_have_been_1d(arguments);
+  QCONV_CHECK_IMPLEMENTED(
+      !stock_weight_is_lost(*stock, check_conv(op, arguments).description.geometry), op,
+      "PyTorch can't give back the weight of a transposed convolution with kernel height 2 that "
+      "its "
+      "engine fbgemm has packed; pack the original weight with this package");
   return pack(op, arguments, engine);
 }
 

@@ -47,6 +47,8 @@ at::Tensor quantize_dynamically(const std::string& op, const at::Tensor& input, 
     largest = max.item<float>();
   }
   QCONV_CHECK_VALUE(
+      !std::isnan(smallest) && !std::isnan(largest), op, "input must be finite, got NaN");
+  QCONV_CHECK_VALUE(
       std::isfinite(smallest) && std::isfinite(largest), op,
       "input must be finite, got values from ", smallest, " to ", largest);
   const quant_utils::TensorQuantizationParams parameters = quant_utils::ChooseQuantizationParams(
@@ -68,8 +70,9 @@ at::Tensor run_conv(
   if (shape.batch > 0) {
     const at::Tensor integers = channels_last_integers(input);
     packed.run(
-        shape, activation(integers, input), {output_scale, static_cast<int32_t>(output_zero_point)},
-        post_op, static_cast<uint8_t*>(output.data_ptr()));
+        op, shape, activation(integers, input),
+        {output_scale, static_cast<int32_t>(output_zero_point)}, post_op,
+        static_cast<uint8_t*>(output.data_ptr()));
   }
   return output.movedim(-1, 1);
 }

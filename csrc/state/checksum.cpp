@@ -5,8 +5,8 @@
 
 namespace qconv {
 
-int64_t checksum(std::string_view bytes) {
-  uint64_t hash = 0xcbf29ce484222325;
+int64_t checksum(std::string_view bytes, int64_t start) {
+  auto hash = static_cast<uint64_t>(start);
   for (size_t i = 0; i < bytes.size(); i += sizeof(uint64_t)) {
     uint64_t word = 0;
     std::memcpy(&word, bytes.data() + i, std::min(sizeof(word), bytes.size() - i));

@@ -100,8 +100,9 @@ std::vector<at::Tensor> StateReader::tensors(size_t index) const {
 int64_t StateReader::integer_in(const at::Tensor& tensor, const char* name) const {
   check_readable(where_, name, tensor);
   QCONV_CHECK_TYPE(
-      at::isIntegralType(tensor.scalar_type(), /*includeBool=*/false), where_, name,
-      " must be an integer tensor, got ", dtype_name(tensor));
+      at::isIntegralType(tensor.scalar_type(), /*includeBool=*/false) &&
+          tensor.scalar_type() != at::kUInt64,
+      where_, name, " must be an integer tensor, got ", dtype_name(tensor));
   QCONV_CHECK_VALUE(
       tensor.numel() == 1, where_, name, " must have one element, got size ", tensor.sizes());
   return tensor.item().toLong();
@@ -114,7 +115,7 @@ std::vector<int64_t> StateReader::int16_values(const at::Tensor& tensor, const c
       dtype_name(tensor));
   QCONV_CHECK_VALUE(
       tensor.dim() == 1, where_, name, " must have one dimension, got size ", tensor.sizes());
-  const at::Tensor contiguous = tensor.contiguous();
+  const at::Tensor contiguous = tensor.resolve_neg().contiguous();
   const auto* values = contiguous.const_data_ptr<int16_t>();
   return {values, values + contiguous.numel()};
 }

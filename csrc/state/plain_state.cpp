@@ -35,6 +35,13 @@ std::vector<Value> take(std::string_view& payload, size_t count) {
   return values;
 }
 
+// The engine is left out: it is a wish, and may be edited.
+int64_t checksum_of_state(const std::vector<int64_t>& config, const std::string& payload) {
+  std::string numbers;
+  append(numbers, config.data(), config.size());
+  return checksum(payload, checksum(numbers));
+}
+
 // Product of the weight's sizes; nullopt where one isn't positive or the product overflows.
 std::optional<uint64_t> elements(const std::vector<int64_t>& sizes) {
   uint64_t result = 1;
@@ -67,7 +74,7 @@ PlainState write_plain_state(const UnpackedConv& conv) {
   if (description.bias) {
     append(payload, description.bias->data(), description.bias->size());
   }
-  config.push_back(checksum(payload));
+  config.push_back(checksum_of_state(config, payload));
   return {kPlainTag, conv.engine, std::move(config), base64_encode(payload)};
 }
 
@@ -83,9 +90,10 @@ SavedConv read_plain_state(const std::string& op, const c10::IValue& value) {
   const size_t shared = config_length(state.where(), dims);
   state.check_count("the config", config.size(), shared + dims + 3);
   const int64_t expected_checksum = config.back();
-  const std::vector<int64_t> sizes(config.begin() + shared, config.end() - 1);
-  config.resize(shared);
-  const int64_t flags = read_config(state.where(), config, kAllFlags, arguments);
+  config.pop_back();
+  const std::vector<int64_t> sizes(config.begin() + shared, config.end());
+  const std::vector<int64_t> shared_config(config.begin(), config.begin() + shared);
+  const int64_t flags = read_config(state.where(), shared_config, kAllFlags, arguments);
   arguments.may_run_as_1d = (flags & kFlagMayRunAs1d) != 0;
 
   WeightQuantization quantization;
@@ -93,7 +101,8 @@ SavedConv read_plain_state(const std::string& op, const c10::IValue& value) {
   const std::optional<uint64_t> weights = elements(sizes);
   QCONV_CHECK_VALUE(
       weights.has_value() && arguments.groups > 0, state.where(),
-      "the weight's sizes and groups must be positive, got ", sizes, " and ", arguments.groups);
+      "the weight's sizes and groups must be positive and their product fit int64, got ", sizes,
+      " and ", arguments.groups);
   const uint64_t channels =
       quantization.per_channel ? sizes[quantization.channel_axis(arguments.transposed)] : 1;
   uint64_t biases = 0;
@@ -110,11 +119,16 @@ SavedConv read_plain_state(const std::string& op, const c10::IValue& value) {
   const uint64_t expected_bytes =
       *weights + channels * (sizeof(double) + sizeof(int32_t)) + biases * sizeof(float);
   QCONV_CHECK_VALUE(
-      payload.has_value() && payload->size() == expected_bytes, state.where(), "element 3 must be ",
-      expected_bytes, " bytes in base64, got a text of ", state.text(3).size(), " characters");
+      payload.has_value(), state.where(),
+      "element 3 must be base64 text, got another character, "
+      "length or padding in its ",
+      state.text(3).size(), " characters");
   QCONV_CHECK_VALUE(
-      checksum(*payload) == expected_checksum, state.where(),
-      "element 3 doesn't match its checksum: the file is damaged");
+      payload->size() == expected_bytes, state.where(), "element 3 must hold ", expected_bytes,
+      " bytes, got ", payload->size());
+  QCONV_CHECK_VALUE(
+      checksum_of_state(config, *payload) == expected_checksum, state.where(),
+      "the state doesn't match its checksum: the file is damaged");
 
   std::string_view left = *payload;
   const at::Tensor integers = at::empty(sizes, at::TensorOptions().dtype(at::kChar));
@@ -123,6 +137,9 @@ SavedConv read_plain_state(const std::string& op, const c10::IValue& value) {
   quantization.scales = take<double>(left, channels);
   quantization.zero_points = take<int32_t>(left, channels);
   arguments.weight = make_quantized_weight(integers, quantization, arguments.transposed);
+  QCONV_CHECK_VALUE(
+      !arguments.may_run_as_1d || may_have_been_1d(arguments), state.where(),
+      "a convolution whose height does something can't be marked to run as 1-D");
   if ((flags & kFlagBias) != 0) {
     arguments.bias = to_tensor(take<float>(left, biases));
   }

@@ -56,7 +56,9 @@ ConvArguments read_v3(const std::string& op, const c10::IValue& value) {
   const std::vector<std::optional<at::Tensor>> tensors = state.optional_tensors(2);
   state.check_count("element 2", tensors.size(), 3);
   QCONV_CHECK_VALUE(
-      !tensors[0] && tensors[1], state.where(), "element 2 must be [None, weight, bias or None]");
+      !tensors[0] && tensors[1], state.where(),
+      "element 2 must be [None, weight, bias or None], got ", tensors[0] ? "a tensor" : "None",
+      " and then ", tensors[1] ? "a tensor" : "None");
   result.weight = *tensors[1];
   result.bias = tensors[2];
   return result;
@@ -81,7 +83,10 @@ SavedConv read_state(const std::string& op, const c10::IValue& state, int spatia
   } else {
     QCONV_CHECK_VALUE(
         false, op, "state must begin with a weight tensor (version 1), '2', 3 or '", kPlainTag,
-        "', got ", version.isString() || version.isInt() ? c10::str(version) : version.tagKind());
+        "', got ",
+        version.isString()    ? "'" + version.toStringRef() + "'"
+            : version.isInt() ? c10::str(version)
+                              : version.tagKind());
   }
   ConvArguments& arguments = result.arguments;
   const int stored_dims = std::max(arguments.conv_dims, 2);

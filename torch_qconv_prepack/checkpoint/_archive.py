@@ -23,8 +23,9 @@ import torch
 from ._nodes import FormatError, show
 from ._unpickler import parse
 
-# Keeps what parse() may hold at once near a gigabyte; a large model's pickle has a few megabytes.
-MAX_PICKLE_BYTES = 32 << 20
+# parse() limits the number of opcodes, and so what it makes of a pickle, but for texts: those take
+# up to four times their bytes. Objects of this package have their weights in such texts.
+MAX_PICKLE_BYTES = 1 << 30
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, then the lengths of the name and the extra
 _LOCAL_SIGNATURE = b"PK\x03\x04"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from torch import Tensor
 
@@ -16,7 +16,10 @@ from ._tree import walk
 PACKED_CLASSES: dict[str, Literal[2, 3]] = {
     "__torch__.torch.classes.quantized.Conv2dPackedParamsBase": 2,
     "__torch__.torch.classes.quantized.Conv3dPackedParamsBase": 3,
+    "__torch__.torch.classes.torch_qconv_prepack.Conv2dPackedParams": 2,
+    "__torch__.torch.classes.torch_qconv_prepack.Conv3dPackedParams": 3,
 }
+Version: TypeAlias = Literal[1, 2, 3, "torch_qconv_prepack.1"]
 _SCRIPT_OBJECTS = ("torch.ScriptObject", "torch._C.ScriptObject")
 _MAX_STATE_DEPTH = 8
 
@@ -30,25 +33,29 @@ class SavedState:
             (a constant of frozen TorchScript, as the archive's own code calls it) `CONSTANTS.c0`;
             empty if the file holds nothing else.
         class_name: the class of the saved object, such as
-            `__torch__.torch.classes.quantized.Conv2dPackedParamsBase`.
-        dims: 2 (also for 1-D convolutions, which are stored as 2-D) or 3.
-        version: 1, 2 or 3, the format of `state`.
-        state: tuples and lists of numbers, strings, None and tensors. The weight is a tensor of
-            dtype torch.qint8 with the strides that the file gives it, usually channels-last.
+            `__torch__.torch.classes.quantized.Conv2dPackedParamsBase` of PyTorch or
+            `__torch__.torch.classes.torch_qconv_prepack.Conv2dPackedParams` of this package.
+        dims: 2 (also for 1-D convolutions) or 3.
+        version: the format of `state`: 1, 2 or 3 of PyTorch's, or `"torch_qconv_prepack.1"`, which
+            objects of this package write.
+        state: tuples and lists of numbers, strings, None and tensors. In PyTorch's formats the
+            weight is a tensor of dtype torch.qint8 with the strides that the file gives it, usually
+            channels-last; this package's own state has no tensors.
     """
 
     name: str
     class_name: str
     dims: Literal[2, 3]
-    version: Literal[1, 2, 3]
+    version: Version
     state: tuple[object, ...]
 
 
 def read_states(path: str | os.PathLike[str]) -> list[SavedState]:
     """Read the packed convolutions of a file without running anything in it.
 
-    Reads the zip archives of `torch.save` and `torch.jit.save`, PyTorch 1.6 and later. Objects of
-    other classes are looked through, never built. The tensors of a state are checked against their
+    Reads the zip archives of `torch.save` and `torch.jit.save`, PyTorch 1.6 and later, with
+    packed convolutions of PyTorch's classes and of this package's. Objects of other classes are
+    looked through, never built. The tensors of a state are checked against their
     storages; whether it describes a convolution is for `from_state` to check.
 
     Args:
@@ -141,7 +148,7 @@ class _StateReader:
         return self._lists[id(value)]
 
 
-def _version(first: object) -> Literal[1, 2, 3]:
+def _version(first: object) -> Version:
     """Return the version of a state, which its first element tells."""
     if isinstance(first, Tensor):
         return 1
@@ -149,4 +156,9 @@ def _version(first: object) -> Literal[1, 2, 3]:
         return 2
     if type(first) is int and first == 3:
         return 3
-    raise FormatError(f'state must start with a tensor (version 1), "2" or 3, got {show(first)}')
+    if first == "torch_qconv_prepack.1":
+        return "torch_qconv_prepack.1"
+    raise FormatError(
+        'state must start with a tensor (version 1), "2", 3 or "torch_qconv_prepack.1", '
+        f"got {show(first)}"
+    )

@@ -36,7 +36,8 @@ def walk(name: str, root: object) -> Iterator[tuple[str, Node]]:
 def _children(place: str, value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         for key, child in value.items():
-            step = key if isinstance(key, str) else show(key)
+            # Long keys, shared by many dicts, would be copied each time; walk refuses them anyway.
+            step = key[: _MAX_NAME + 1] if isinstance(key, str) else show(key)
             yield (f"{place}.{step}" if place else step), child
     elif isinstance(value, tuple | list):
         for index, child in enumerate(value):

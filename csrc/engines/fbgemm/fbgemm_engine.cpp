@@ -45,8 +45,11 @@ class FbgemmEngine final : public Engine {
     const WeightFacts facts = inspect_weight(*conv, grouped.const_data_ptr<int8_t>());
     QCONV_CHECK_IMPLEMENTED(
         facts.largest_absolute_sum <= kLargestExactAbsoluteSum, op,
-        "engine fbgemm can't run this weight: the absolute weights of one output channel sum to ",
-        facts.largest_absolute_sum, ", times 255 more than int32 holds");
+        "engine fbgemm can't run this weight exactly: the absolute weights of one output channel "
+        "sum "
+        "to ",
+        facts.largest_absolute_sum, ", and sums above ", kLargestExactAbsoluteSum,
+        " can overflow int32; split the input channels over two convolutions");
     return pack_fbgemm_conv(std::move(conv), grouped, facts);
   }
 };

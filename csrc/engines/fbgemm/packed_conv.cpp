@@ -106,10 +106,10 @@ class FbgemmPackedConv final : public PackedConv {
   }
 
   void run(
-      const RunShape& shape, const Activation& input, const OutputQuantization& quantization,
-      PostOp post_op, uint8_t* output) const override {
+      const std::string& op, const RunShape& shape, const Activation& input,
+      const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const override {
     const RequantizationScales scales =
-        requantization_scales(*conv_, input.scale, quantization.scale, largest_absolute_sum_);
+        requantization_scales(op, *conv_, input.scale, quantization.scale, largest_absolute_sum_);
     if (kernel_can_run(shape) && scales.fits_int32) {
       kernel_->run(shape, input, scales, quantization.zero_point, post_op, output);
     } else {
@@ -118,7 +118,8 @@ class FbgemmPackedConv final : public PackedConv {
   }
 
   void run_to_float(const RunShape& shape, const Activation& input, float* output) const override {
-    if (!kernel_can_run(shape) || !kernel_->run_to_float(shape, input, output)) {
+    if (!kernel_can_run(shape) || !products_are_normal(*conv_, input.scale) ||
+        !kernel_->run_to_float(shape, input, output)) {
       exact().run_to_float(shape, input, output);
     }
   }

@@ -31,8 +31,15 @@ double largest_bias_in_sums(const ConvDescription& conv, const std::vector<float
 
 }  // namespace
 
+bool products_are_normal(const ConvDescription& conv, double input_scale) {
+  const auto input = static_cast<float>(input_scale);
+  return std::all_of(conv.weight.scales.begin(), conv.weight.scales.end(), [&](double scale) {
+    return is_normal(input * static_cast<float>(scale));
+  });
+}
+
 RequantizationScales requantization_scales(
-    const ConvDescription& conv, double input_scale, double output_scale,
+    const std::string& op, const ConvDescription& conv, double input_scale, double output_scale,
     int64_t largest_absolute_sum) {
   RequantizationScales result;
   const auto input = static_cast<float>(input_scale);
@@ -41,7 +48,7 @@ RequantizationScales requantization_scales(
     const auto weight = static_cast<float>(conv.weight.scales[conv.channel_index(channel)]);
     const float product = input * weight;
     QCONV_CHECK_VALUE(
-        is_normal(product) && is_normal(product / output), conv.geometry.kind(),
+        is_normal(product) && is_normal(product / output), op,
         "input scale * weight scale / output_scale must stay a normal float32 number, got ",
         input_scale, " * ", weight, " / ", output_scale, " for output channel ", channel);
     result.input_times_weight.push_back(product);

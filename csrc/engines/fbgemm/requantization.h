@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "engines/engine.h"
@@ -22,8 +23,11 @@ struct RequantizationScales {
 // largest_absolute_sum: WeightFacts::largest_absolute_sum.
 // Raises ValueError where the product of the scales leaves float32's normal numbers.
 RequantizationScales requantization_scales(
-    const ConvDescription& conv, double input_scale, double output_scale,
+    const std::string& op, const ConvDescription& conv, double input_scale, double output_scale,
     int64_t largest_absolute_sum);
+
+// Whether input scale * weight scale is a normal float32 number for every channel.
+bool products_are_normal(const ConvDescription& conv, double input_scale);
 
 // weight.zero_points: one entry, or one per output channel.
 std::vector<int32_t> weight_zero_points(const ConvDescription& conv);
