@@ -7,6 +7,8 @@ from conv_case import ConvCase, ConvData
 from ops import op, pack, run, stock_pack, stock_run
 from stock_defects import corrupts_memory
 
+import torch_qconv_prepack as qconv
+
 DEPTHWISE = ConvCase(
     "depthwise", in_channels=16, out_channels=16, groups=16, padding=(1,), full_range=True
 )
@@ -88,3 +90,15 @@ def test_stock_loses_the_precision_of_scales_and_ours_keeps_it() -> None:
     our_weight, _ = pack(data, "fbgemm").unpack()
     assert not torch.equal(stock_weight.q_per_channel_scales(), scales)
     assert torch.equal(our_weight.q_per_channel_scales(), scales)
+
+
+def test_stock_loses_the_weight_of_up_sampling_objects() -> None:
+    data = WRONG[3].data()
+    stock = stock_pack(data, "fbgemm")
+    stock_weight, _ = op("conv_transpose2d_unpack", "quantized")(stock)
+    our_weight, _ = op("conv_transpose2d_unpack")(pack(data, "fbgemm"))
+    assert not torch.equal(stock_weight.int_repr(), data.weight.int_repr())
+    assert torch.equal(our_weight.int_repr(), data.weight.int_repr())
+    # What PyTorch's object gives back is memory of somebody else's: it must not be packed.
+    with pytest.raises(NotImplementedError, match=r"^from_quantized: PyTorch can.t give back"):
+        qconv.from_quantized(stock)

@@ -46,13 +46,8 @@ void check_readable(const std::string& op, const char* name, const at::Tensor& t
       tensor.layout() == at::kStrided, op, name, " must be a dense tensor, got layout ",
       tensor.layout());
   QCONV_CHECK_TYPE(
-      tensor.has_storage() &&
-          !tensor.key_set().has_any(
-              c10::DispatchKeySet(
-                  {c10::DispatchKey::FuncTorchGradWrapper, c10::DispatchKey::FuncTorchBatched})),
-      op, name,
-      " must be an ordinary tensor with memory of its own, got one without storage (as inside "
-      "torch.func transforms)");
+      tensor.has_storage(), op, name,
+      " must be an ordinary tensor with memory of its own, got one without storage");
   if (tensor.numel() == 0) {
     return;
   }

@@ -1,0 +1,118 @@
+"""Every op has the schema of PyTorch's op of that name, so that it can take its place."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from bad_input import CONV2D, TRANSPOSED, quint8
+
+OWN, STOCK = "torch_qconv_prepack", "quantized"
+
+# PyTorch's other conv ops are conv2d_add and conv2d_add_relu, which one of its engines has, and
+# accessors such as conv2d_stride: an object of ours answers as a method.
+FAMILY = re.compile(
+    r"(conv(_transpose)?[123]d(_relu|_dynamic|_unpack|_prepack)?|conv_(un|pre)pack)"
+)
+
+ENGINE = ", *, str? engine=None)"
+
+
+def schemas(namespace: str) -> dict[str, str]:
+    """The schemas of a namespace's public ops, by name and overload."""
+    result = {}
+    for schema in torch._C._jit_get_all_schemas():
+        space, _, name = schema.name.partition("::")
+        if space == namespace and not name.startswith("_"):
+            overload = f".{schema.overload_name}" if schema.overload_name else ""
+            result[name + overload] = str(schema)
+    return result
+
+
+def in_our_words(stock: str) -> str:
+    """A schema of PyTorch's with our namespace and classes."""
+    stock = stock.replace("quantized::", f"{OWN}::").replace(
+        "classes.quantized.", f"classes.{OWN}."
+    )
+    return stock.replace("PackedParamsBase", "PackedParams")
+
+
+STOCK_SCHEMAS = {
+    name: schema
+    for name, schema in schemas(STOCK).items()
+    if FAMILY.fullmatch(name.partition(".")[0])
+}
+TRANSPOSED_RELU = {f"{kind}_relu" for kind in TRANSPOSED}
+
+
+def test_ops_are_those_of_pytorch_and_the_transposed_relus() -> None:
+    assert len(STOCK_SCHEMAS) == 33  # what PyTorch 2.13 has: none was overlooked
+    assert set(schemas(OWN)) == set(STOCK_SCHEMAS) | TRANSPOSED_RELU
+
+
+@pytest.mark.parametrize("name", sorted(STOCK_SCHEMAS))
+def test_schema_is_that_of_pytorch(name: str) -> None:
+    expected = in_our_words(STOCK_SCHEMAS[name])
+    assert f"classes.{OWN}." in expected
+    if name.endswith("_prepack"):
+        expected = expected.replace(") -> ", f"{ENGINE} -> ")
+        assert ENGINE in expected
+    assert schemas(OWN)[name] == expected
+
+
+@pytest.mark.parametrize("name", sorted(TRANSPOSED_RELU))
+def test_schema_of_a_transposed_relu_is_that_of_the_plain_op(name: str) -> None:
+    own = schemas(OWN)
+    plain = name.removesuffix("_relu")
+    assert own[name] == own[plain].replace(f"{OWN}::{plain}(", f"{OWN}::{name}(")
+
+
+def test_conv_prepack_equals_conv2d_prepack() -> None:
+    ops = torch.ops.torch_qconv_prepack
+    torch.manual_seed(0)
+    weight, bias = torch.randint(-128, 128, (8, 2, 3, 3), dtype=torch.int8), torch.rand(8)
+    weight = torch._make_per_tensor_quantized_tensor(weight, 0.1, 3)
+    arguments = (weight, bias, [2, 1], [1, 0], [1, 2], 2)
+    old = ops.conv_prepack(*arguments, engine="fbgemm")
+    new = ops.conv2d_prepack(*arguments)
+    assert old._type() == new._type()
+    for method in ("stride", "padding", "dilation", "output_padding", "groups", "engine"):
+        assert getattr(old, method)() == getattr(new, method)()
+    x = torch._make_per_tensor_quantized_tensor(
+        torch.randint(0, 256, (1, 4, 9, 9), dtype=torch.uint8), 0.1, 30
+    )
+    outputs = [ops.conv2d(x, params, 3.0, 100).int_repr() for params in (old, new)]
+    assert torch.equal(*outputs)
+    assert outputs[0].unique().numel() > 50
+
+
+def test_conv_unpack_equals_conv2d_unpack() -> None:
+    ops = torch.ops.torch_qconv_prepack
+    params = CONV2D.prepack(bias=torch.rand(8))
+    weight, bias = ops.conv_unpack(params)
+    expected_weight, expected_bias = ops.conv2d_unpack(params)
+    assert torch.equal(weight, expected_weight)
+    assert torch.equal(bias, expected_bias)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_scripted_calls_of_both_forms_equal_the_eager_one() -> None:
+    params, x = CONV2D.prepack(), quint8(CONV2D.input_shape)
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.params = params
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return (
+                torch.ops.torch_qconv_prepack.conv2d(x, self.params, 0.1, 3),
+                torch.ops.torch_qconv_prepack.conv2d(
+                    x, self.params, [1, 1], [0, 0], [1, 1], 1, 0.1, 3
+                ),
+            )
+
+    expected = CONV2D.call("", params, x).int_repr()
+    for y in torch.jit.script(Model())(x):
+        assert torch.equal(y.int_repr(), expected)
