@@ -51,7 +51,7 @@ std::tuple<at::Tensor, std::optional<at::Tensor>> conv_unpack(const Conv2d::Poin
   return Conv2d::unpack(params);
 }
 
-// What Python's helpers stand on; see torch_qconv_prepack/_state.py.
+// What Python's helpers stand on; see torch_qconv_prepack/_states.py.
 template <int kSpatialDims>
 c10::IValue get_state(
     const typename PackedParams<kSpatialDims>::Pointer& params, std::optional<int64_t> version) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "engines/fbgemm/epilogue_kind.h"
 #include "engines/fbgemm/tap_table.h"
 #include "engines/fbgemm/vector_clones.h"
 
@@ -188,21 +189,17 @@ void ExactConv::for_each_run(
 void ExactConv::run(
     const RunShape& shape, const Activation& input, const RequantizationScales& scales,
     const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const {
-  using ::fbgemm::QuantizationGranularity;
-  const bool relu = post_op == PostOp::kRelu;
   const int64_t channels = conv_->geometry.out_channels;
   for_each_run(shape, input, [&](int64_t first, int64_t pixels, int32_t* sums) {
     uint8_t* destination = output + first * channels;
-    const auto fbgemm_requantize = conv_->weight.per_channel
-        ? (relu ? requantize<true, QuantizationGranularity::OUT_CHANNEL>
-                : requantize<false, QuantizationGranularity::OUT_CHANNEL>)
-        : (relu ? requantize<true, QuantizationGranularity::TENSOR>
-                : requantize<false, QuantizationGranularity::TENSOR>);
     if (scales.fits_int32) {
-      fbgemm_requantize(*conv_, scales, quantization.zero_point, pixels, sums, destination);
+      with_epilogue_kind(*conv_, post_op, [&](auto relu, auto granularity) {
+        requantize<relu(), granularity()>(
+            *conv_, scales, quantization.zero_point, pixels, sums, destination);
+      });
       return;
     }
-    const double smallest = relu ? quantization.zero_point : 0;
+    const double smallest = post_op == PostOp::kRelu ? quantization.zero_point : 0;
     for (int64_t i = 0; i < pixels * channels; ++i) {
       const double quanta =
           std::nearbyint(real_value(input, i % channels, sums[i]) / quantization.scale);

@@ -2,6 +2,7 @@
 #include <ATen/ops/empty.h>
 
 #include "engines/fbgemm/conv_parameters.h"
+#include "engines/fbgemm/epilogue_kind.h"
 #include "engines/fbgemm/kernel.h"
 
 namespace qconv {
@@ -41,18 +42,9 @@ class SpecializedKernel final : public FbgemmKernel {
   void run(
       const RunShape& shape, const Activation& input, const RequantizationScales& scales,
       int32_t output_zero_point, PostOp post_op, uint8_t* output) const override {
-    const bool relu = post_op == PostOp::kRelu;
-    if (conv_->weight.per_channel) {
-      relu ? requantized<true, QuantizationGranularity::OUT_CHANNEL>(
-                 shape, input, scales, output_zero_point, output)
-           : requantized<false, QuantizationGranularity::OUT_CHANNEL>(
-                 shape, input, scales, output_zero_point, output);
-    } else {
-      relu ? requantized<true, QuantizationGranularity::TENSOR>(
-                 shape, input, scales, output_zero_point, output)
-           : requantized<false, QuantizationGranularity::TENSOR>(
-                 shape, input, scales, output_zero_point, output);
-    }
+    with_epilogue_kind(*conv_, post_op, [&](auto relu, auto granularity) {
+      requantized<relu(), granularity()>(shape, input, scales, output_zero_point, output);
+    });
   }
 
   bool run_to_float(const RunShape&, const Activation&, float*) const override { return false; }
