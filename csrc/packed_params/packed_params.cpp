@@ -76,9 +76,8 @@ auto PackedParams<kSpatialDims>::from_quantized(
   arguments.may_run_as_1d = may_have_been_1d(arguments);
   QCONV_CHECK_IMPLEMENTED(
       !stock_weight_is_lost(*stock, check_conv(op, arguments).description.geometry), op,
-      "PyTorch can't give back the weight of a transposed convolution with kernel height 2 that "
-      "its "
-      "engine fbgemm has packed; pack the original weight with this package");
+      "PyTorch can't give back the weight of a transposed convolution with kernel height 2 "
+      "packed by its engine fbgemm; pack the original weight with this package");
   return pack(op, arguments, engine);
 }
 

@@ -120,8 +120,7 @@ SavedConv read_plain_state(const std::string& op, const c10::IValue& value) {
       *weights + channels * (sizeof(double) + sizeof(int32_t)) + biases * sizeof(float);
   QCONV_CHECK_VALUE(
       payload.has_value(), state.where(),
-      "element 3 must be base64 text, got another character, "
-      "length or padding in its ",
+      "element 3 must be base64 text, got another character, length or padding in its ",
       state.text(3).size(), " characters");
   QCONV_CHECK_VALUE(
       payload->size() == expected_bytes, state.where(), "element 3 must hold ", expected_bytes,
