@@ -9,6 +9,7 @@
 
 #include "conv/check_input.h"
 #include "conv/description.h"
+#include "engines/epilogue.h"
 
 namespace qconv {
 
@@ -19,13 +20,6 @@ struct Activation {
   double scale = 1;
   int32_t zero_point = 0;
 };
-
-struct OutputQuantization {
-  double scale = 1;
-  int32_t zero_point = 0;
-};
-
-enum class PostOp { kNone, kRelu };
 
 // A convolution packed by an engine. Immutable: any number of threads may run one object.
 class PackedConv {
@@ -41,6 +35,13 @@ class PackedConv {
   // Convolves and returns the real numbers, in the same order.
   virtual void run_to_float(
       const RunShape& shape, const Activation& input, float* output) const = 0;
+
+  // Convolves, applies the epilogue and stores the output, all in the library. Returns false, having
+  // done nothing, where the library can't: callers then go through run_to_float and
+  // apply_epilogue. Raises ValueError as run() does.
+  virtual bool run_fused(
+      const std::string& op, const RunShape& shape, const Activation& input,
+      const Epilogue& epilogue, const Output& output) const;
 
   // The weight's integers as they were packed: int8, contiguous, forward [out, in/groups,
   // kernel...], transposed [in, out/groups, kernel...].
@@ -59,6 +60,14 @@ class Engine {
   virtual ~Engine() = default;
 
   virtual const char* name() const = 0;
+
+  // The library's version and where it comes from, "3.2.0" or "inside torch 2.13.0"; empty where
+  // the package was built without it.
+  virtual std::string version() const = 0;
+
+  // The most capable instruction set that the library uses on this machine, in its own words;
+  // empty where it doesn't tell.
+  virtual std::string instruction_set() const = 0;
 
   // Why the engine can't be used on this machine, or nullopt where it can.
   virtual std::optional<std::string> why_unavailable() const = 0;

@@ -8,8 +8,8 @@
 #include <cmath>
 
 #include "engines/fbgemm/epilogue_kind.h"
-#include "engines/fbgemm/tap_table.h"
-#include "engines/fbgemm/vector_clones.h"
+#include "engines/exact/tap_table.h"
+#include "engines/exact/vector_clones.h"
 
 namespace qconv {
 namespace {

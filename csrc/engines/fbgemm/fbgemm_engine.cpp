@@ -1,10 +1,11 @@
 #include "engines/fbgemm/fbgemm_engine.h"
 
 #include <fbgemm/Fbgemm.h>
+#include <torch/version.h>
 
 #include "conv/check.h"
 #include "engines/fbgemm/packed_conv.h"
-#include "engines/fbgemm/weight_facts.h"
+#include "engines/exact/weight_facts.h"
 #include "engines/weight_layout.h"
 
 namespace qconv {
@@ -13,6 +14,24 @@ namespace {
 class FbgemmEngine final : public Engine {
  public:
   const char* name() const override { return "fbgemm"; }
+
+  std::string version() const override { return "inside torch " TORCH_VERSION; }
+
+  std::string instruction_set() const override {
+    using ::fbgemm::inst_set_t;
+    switch (::fbgemm::fbgemmInstructionSet()) {
+      case inst_set_t::avx512_vnni:
+      case inst_set_t::avx512_vnni_ymm:
+        return "avx512_vnni";
+      case inst_set_t::avx512:
+      case inst_set_t::avx512_ymm:
+        return "avx512";
+      case inst_set_t::avx2:
+        return "avx2";
+      default:
+        return "";
+    }
+  }
 
   std::optional<std::string> why_unavailable() const override {
     if (!::fbgemm::fbgemmSupportedCPU()) {

@@ -8,7 +8,7 @@
 
 #include "engines/engine.h"
 #include "engines/fbgemm/requantization.h"
-#include "engines/fbgemm/weight_facts.h"
+#include "engines/exact/weight_facts.h"
 
 namespace qconv {
 

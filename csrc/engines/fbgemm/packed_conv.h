@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "engines/engine.h"
-#include "engines/fbgemm/weight_facts.h"
+#include "engines/exact/weight_facts.h"
 
 namespace qconv {
 

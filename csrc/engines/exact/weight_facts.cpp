@@ -1,9 +1,9 @@
-#include "engines/fbgemm/weight_facts.h"
+#include "engines/exact/weight_facts.h"
 
 #include <algorithm>
 #include <cstdlib>
 
-#include "engines/fbgemm/vector_clones.h"
+#include "engines/exact/vector_clones.h"
 
 namespace qconv {
 namespace {

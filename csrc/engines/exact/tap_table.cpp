@@ -1,4 +1,4 @@
-#include "engines/fbgemm/tap_table.h"
+#include "engines/exact/tap_table.h"
 
 namespace qconv {
 
