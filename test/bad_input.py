@@ -40,6 +40,10 @@ class Kind:
     def input_shape(self) -> tuple[int, ...]:
         return (1, IN_CHANNELS, *[6] * self.dims)
 
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return (1, OUT_CHANNELS, *[8 if self.transposed else 4] * self.dims)
+
     def prepack(self, **changes: Any) -> Any:
         """Call the prepack op; changes: arguments by their names in the schema."""
         arguments: dict[str, Any] = {
@@ -56,13 +60,16 @@ class Kind:
         return ops.op(f"{self}_prepack")(**arguments)
 
     def call(self, suffix: str, params: Any, x: Any = None) -> Any:
-        """Call the op with this suffix: "", "_relu", "_dynamic" or "_unpack"."""
+        """Call the op with this suffix: "", "_relu", "_add", "_dynamic", "_unpack" and so on."""
         op = ops.op(f"{self}{suffix}")
         if suffix == "_unpack":
             return op(params)
         if suffix == "_dynamic":
             return op(torch.ones(self.input_shape) if x is None else x, params)
-        return op(quint8(self.input_shape) if x is None else x, params, 0.1, 3)
+        x = quint8(self.input_shape) if x is None else x
+        if suffix.startswith("_add"):
+            return op(x, quint8(self.output_shape), params, 0.1, 3)
+        return op(x, params, 0.1, 3)
 
 
 CONV1D, CONV2D, CONV3D = Kind(1), Kind(2), Kind(3)

@@ -13,6 +13,9 @@ import torch_qconv_prepack as qconv  # noqa: F401  (registers the ops)
 # Every engine that this machine can use. Tests of the ops run once per engine.
 ENGINES = ("fbgemm",)
 
+# What engine= may be: policies and engines.
+ENGINE_NAMES = ("auto", "x86", *ENGINES)
+
 
 def kind(dims: int, transposed: bool) -> str:
     """Name of the run op."""

@@ -48,6 +48,9 @@ def run_calls(kind: Kind) -> list[Call]:
         if "new" in packet.overloads():
             lists = ([1] * kind.dims, [0] * kind.dims, [1] * kind.dims)
             calls.append((packet.default, (x, params, *lists, 1, 0.1, 3)))
+    for suffix in ("_add", "_add_relu"):
+        arguments = (x, quint8(kind.output_shape), params, 0.1, 3)
+        calls.append((op(f"{kind}{suffix}").default, arguments))
     return calls
 
 

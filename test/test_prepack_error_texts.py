@@ -154,7 +154,7 @@ def test_unknown_engine() -> None:
         ValueError,
         lambda: CONV2D.prepack(engine="mkl"),
         """\
-conv2d_prepack: engine must be one of auto, fbgemm, got 'mkl'
+conv2d_prepack: engine must be one of auto, x86, fbgemm, got 'mkl'
 """,
     )
 

@@ -6,14 +6,13 @@ import re
 
 import pytest
 import torch
-from bad_input import CONV2D, TRANSPOSED, quint8
+from bad_input import CONV2D, KINDS, TRANSPOSED, quint8
 
 OWN, STOCK = "torch_qconv_prepack", "quantized"
 
-# PyTorch's other conv ops are conv2d_add and conv2d_add_relu, which one of its engines has, and
-# accessors such as conv2d_stride: an object of ours answers as a method.
+# PyTorch's other conv ops are accessors such as conv2d_stride: an object of ours answers as a method.
 FAMILY = re.compile(
-    r"(conv(_transpose)?[123]d(_relu|_dynamic|_unpack|_prepack)?|conv_(un|pre)pack)"
+    r"(conv(_transpose)?[123]d(_relu|_add|_add_relu|_dynamic|_unpack|_prepack)?|conv_(un|pre)pack)"
 )
 
 ENGINE = ", *, str? engine=None)"
@@ -44,11 +43,14 @@ STOCK_SCHEMAS = {
     if FAMILY.fullmatch(name.partition(".")[0])
 }
 TRANSPOSED_RELU = {f"{kind}_relu" for kind in TRANSPOSED}
+OTHER_ADDS = {
+    f"{kind}_{suffix}" for kind in KINDS if kind != CONV2D for suffix in ("add", "add_relu")
+}
 
 
-def test_ops_are_those_of_pytorch_and_the_transposed_relus() -> None:
-    assert len(STOCK_SCHEMAS) == 33  # what PyTorch 2.13 has: none was overlooked
-    assert set(schemas(OWN)) == set(STOCK_SCHEMAS) | TRANSPOSED_RELU
+def test_ops_are_those_of_pytorch_and_more_relus_and_adds() -> None:
+    assert len(STOCK_SCHEMAS) == 35  # what PyTorch 2.13 has: none was overlooked
+    assert set(schemas(OWN)) == set(STOCK_SCHEMAS) | TRANSPOSED_RELU | OTHER_ADDS
 
 
 @pytest.mark.parametrize("name", sorted(STOCK_SCHEMAS))
@@ -66,6 +68,13 @@ def test_schema_of_a_transposed_relu_is_that_of_the_plain_op(name: str) -> None:
     own = schemas(OWN)
     plain = name.removesuffix("_relu")
     assert own[name] == own[plain].replace(f"{OWN}::{plain}(", f"{OWN}::{name}(")
+
+
+@pytest.mark.parametrize("name", sorted(OTHER_ADDS))
+def test_schema_of_an_add_is_that_of_conv2d_add(name: str) -> None:
+    own = schemas(OWN)
+    expected = own["conv2d_add"].replace(f"{OWN}::conv2d_add(", f"{OWN}::{name}(")
+    assert own[name] == (expected.replace("Conv2d", "Conv3d") if "3d" in name else expected)
 
 
 def test_conv_prepack_equals_conv2d_prepack() -> None:

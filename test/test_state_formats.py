@@ -59,7 +59,7 @@ def test_get_state_writes_what_the_formats_say(case: ConvCase) -> None:
     assert same_state(qconv.get_state(params), version2(parts))
     assert same_state(qconv.get_state(params, 2), version2(parts))
     assert same_state(qconv.get_state(params, version=3), version3(parts))
-    own = own_state(own_config(parts, is_1d=case.dims == 1), own_payload(parts))
+    own = own_state(own_config(parts, is_1d=case.dims == 1), own_payload(parts), "auto")
     assert same_state(state_of(params), own)
 
 

@@ -123,7 +123,8 @@ def test_flags(version: str, flags: int) -> None:
 @pytest.mark.parametrize("version", ["1", "3", "own"])
 def test_numbers_that_the_engine_cannot_count_to(version: str, name: str) -> None:
     parts = PARTS.but(**{name: (1, 2**31 - 1)})
-    text = "engine auto can't run this conv2d" if version != "own" else "engine fbgemm can't run "
+    engine = "fbgemm" if version == "own" else "auto"
+    text = f"engine {engine} can't run this conv2d ("
     assert_refused(ALL_WRITERS[version](parts), NotImplementedError, text)
 
 

@@ -55,7 +55,7 @@ def test_more_elements_than_the_engine_counts_are_not_implemented(
     kind: Kind, shape: tuple[int, ...]
 ) -> None:
     weight = qint8((1, 1, 1, 1)).expand(shape)  # one byte in memory
-    start = f"{kind}_prepack: engine auto can't run this {kind} (fbgemm: "
+    start = f"{kind}_prepack: engine auto can't run this {kind} ("
     assert_raises(NotImplementedError, start, lambda: kind.prepack(weight=weight))
 
 
@@ -68,7 +68,7 @@ def test_sums_that_could_leave_int32_are_not_implemented(kind: Kind) -> None:
     # Activations are up to 255 from their zero point: 66,311 * 127 * 255 is just below 2^31.
     for length, value in ((66_310, 127), (65_790, -128)):
         kind.prepack(weight=weight(length, value))
-    start = f"{kind}_prepack: engine fbgemm can't run this weight exactly: the absolute "
+    start = f"{kind}_prepack: no engine can run this weight exactly: the absolute "
     # The zero point may double the distance from zero.
     for arguments in ((66_313, 127), (65_795, -128), (33_100, -128, 127), (70_000, -127)):
         too_long = weight(*arguments)

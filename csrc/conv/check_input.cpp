@@ -10,9 +10,22 @@
 namespace qconv {
 namespace {
 
-void check_uint8_zero_point(const std::string& op, const char* name, int64_t zero_point) {
+// A quantized activation's dtype, scheme, scale and zero point.
+void check_quantized_activation(
+    const std::string& op, const std::string& name, const at::Tensor& tensor) {
+  check_readable(op, name.c_str(), tensor);
+  QCONV_CHECK_TYPE(
+      tensor.scalar_type() == at::kQUInt8 || tensor.scalar_type() == at::kQInt8, op, name,
+      " must have dtype torch.quint8 or torch.qint8, got ", dtype_name(tensor),
+      "; quantize a float tensor with torch.quantize_per_tensor");
+  check_quantized(op, name.c_str(), tensor);
   QCONV_CHECK_VALUE(
-      zero_point >= 0 && zero_point <= 255, op, name, " must be in [0, 255], got ", zero_point);
+      tensor.qscheme() == at::kPerTensorAffine, op, name,
+      " must be quantized per_tensor_affine, got ", toString(tensor.qscheme()));
+  check_scale(op, name + " scale", tensor.q_scale());
+  check_zero_point(
+      op, (name + " zero point").c_str(), c10::toUnderlying(tensor.scalar_type()),
+      tensor.q_zero_point());
 }
 
 // Elements of the output, which must be countable before anything is allocated.
@@ -63,19 +76,29 @@ void check_kind(
 
 RunShape check_quantized_input(
     const std::string& op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input) {
-  check_readable(op, "input", input);
-  QCONV_CHECK_IMPLEMENTED(
-      input.scalar_type() != at::kQInt8, op,
-      "input of dtype torch.qint8 isn't supported; quantize activations to torch.quint8");
-  QCONV_CHECK_TYPE(
-      input.scalar_type() == at::kQUInt8, op, "input must have dtype torch.quint8, got ",
-      dtype_name(input), "; quantize a float input with torch.quantize_per_tensor");
-  check_quantized(op, "input", input);
+  check_quantized_activation(op, "input", input);
+  return check_shape(op, op_dims, geometry, input);
+}
+
+void check_quantized_addend(
+    const std::string& op, const char* name, int op_dims, const ConvGeometry& geometry,
+    const RunShape& shape, const at::Tensor& addend) {
+  check_quantized_activation(op, name, addend);
+  const Dims expected = output_sizes(op_dims, geometry, shape);
   QCONV_CHECK_VALUE(
-      input.qscheme() == at::kPerTensorAffine, op,
-      "input must be quantized per_tensor_affine, got ", toString(input.qscheme()));
-  check_scale(op, "input scale", input.q_scale());
-  check_uint8_zero_point(op, "input zero point", input.q_zero_point());
+      addend.sizes() == expected, op, name, " must have the output's size ",
+      c10::IntArrayRef(expected), ", got ", addend.sizes());
+}
+
+RunShape check_integer_input(
+    const std::string& op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input,
+    double scale, int64_t zero_point) {
+  check_readable(op, "input", input);
+  QCONV_CHECK_TYPE(
+      input.scalar_type() == at::kByte || input.scalar_type() == at::kChar, op,
+      "input must have dtype torch.uint8 or torch.int8, got ", dtype_name(input));
+  check_scale(op, "input scale", scale);
+  check_zero_point(op, "input zero point", input.scalar_type(), zero_point);
   return check_shape(op, op_dims, geometry, input);
 }
 
@@ -88,9 +111,24 @@ RunShape check_float_input(
   return check_shape(op, op_dims, geometry, input);
 }
 
-void check_output_quantization(const std::string& op, double scale, int64_t zero_point) {
+void check_zero_point(
+    const std::string& op, const char* name, c10::ScalarType dtype, int64_t zero_point) {
+  const int64_t smallest = dtype == at::kByte ? 0 : -128;
+  QCONV_CHECK_VALUE(
+      zero_point >= smallest && zero_point <= smallest + 255, op, name, " must be in [", smallest,
+      ", ", smallest + 255, "], got ", zero_point);
+}
+
+void check_output_quantization(
+    const std::string& op, c10::ScalarType dtype, double scale, int64_t zero_point) {
   check_scale(op, "output_scale", scale);
-  check_uint8_zero_point(op, "output_zero_point", zero_point);
+  check_zero_point(op, "output_zero_point", dtype, zero_point);
+}
+
+Dims output_sizes(int op_dims, const ConvGeometry& geometry, const RunShape& shape) {
+  Dims sizes{shape.batch, geometry.out_channels};
+  sizes.append(shape.output_size.end() - op_dims, shape.output_size.end());
+  return sizes;
 }
 
 }  // namespace qconv

@@ -1,63 +1,122 @@
 #include "engines/choose_engine.h"
 
-#include <array>
+#include <algorithm>
+#include <atomic>
 
 #include "conv/check.h"
-#include "engines/fbgemm/fbgemm_engine.h"
+#include "engines/engine_table.h"
+#include "engines/weight_layout.h"
 
 namespace qconv {
 namespace {
 
-// Every engine, in the order in which "auto" prefers them.
-std::array<const Engine*, 1> all_engines() {
-  return {&fbgemm_engine()};
+std::atomic<DefaultEngineCallback> default_engine_callback{nullptr};
+
+std::optional<std::string> default_engine() {
+  const DefaultEngineCallback callback = default_engine_callback.load();
+  const int64_t index = callback == nullptr ? -1 : callback();
+  const std::vector<std::string> names = engine_names();
+  if (index < 0 || index >= static_cast<int64_t>(names.size())) {
+    return std::nullopt;
+  }
+  return names[index];
 }
 
-std::optional<std::string> why_not(const Engine& engine, const ConvDescription& conv) {
-  std::optional<std::string> reason = engine.why_unavailable();
-  return reason ? reason : engine.why_unsupported(conv);
+std::string asked_for(const EngineRequest& request) {
+  if (request.argument) {
+    return *request.argument;
+  }
+  const std::optional<std::string> from_context = default_engine();
+  return from_context ? *from_context : request.saved_state.value_or("auto");
 }
 
-std::string names_of_engines_that_do(const ConvDescription& conv) {
-  std::string names;
-  for (const Engine* engine : all_engines()) {
-    if (!why_not(*engine, conv)) {
-      names += (names.empty() ? "" : ", ") + std::string(engine->name());
+// The engines to try, best first; none where the name is unknown.
+std::vector<const Engine*> candidates(const std::string& name, const ConvDescription& conv) {
+  for (const Policy& policy : all_policies()) {
+    if (name == policy.name) {
+      return policy.preference(conv);
     }
   }
-  return names.empty() ? "none" : names;
+  for (const Engine* engine : all_engines()) {
+    if (name == engine->name()) {
+      return {engine};
+    }
+  }
+  return {};
 }
 
-std::string valid_names() {
-  std::string names = "auto";
-  for (const Engine* engine : all_engines()) {
-    names += std::string(", ") + engine->name();
+// facts: nullptr to ask about the convolution alone.
+std::optional<std::string> why_not(
+    const Engine& engine, const ConvDescription& conv, const WeightFacts* facts) {
+  if (std::optional<std::string> reason = engine.why_unavailable()) {
+    return reason;
   }
-  return names;
+  if (std::optional<std::string> reason = engine.why_unsupported(conv)) {
+    return reason;
+  }
+  return facts == nullptr ? std::nullopt : engine.why_unsupported_weight(conv, *facts);
+}
+
+std::string joined(const std::vector<std::string>& parts, const char* separator) {
+  std::string result;
+  for (const std::string& part : parts) {
+    result += (result.empty() ? "" : separator) + part;
+  }
+  return result;
+}
+
+std::string names_of_engines_that_do(const ConvDescription& conv, const WeightFacts* facts) {
+  std::vector<std::string> names;
+  for (const Engine* engine : all_engines()) {
+    if (!why_not(*engine, conv, facts)) {
+      names.emplace_back(engine->name());
+    }
+  }
+  return names.empty() ? "none" : joined(names, ", ");
+}
+
+// The first of the engines that can. Raises NotImplementedError with the reasons where none can.
+const Engine& first_that_can(
+    const std::string& op, const std::string& name, const std::vector<const Engine*>& engines,
+    const ConvDescription& conv, const WeightFacts* facts) {
+  std::vector<std::string> reasons;
+  for (const Engine* engine : engines) {
+    const std::optional<std::string> reason = why_not(*engine, conv, facts);
+    if (!reason) {
+      return *engine;
+    }
+    reasons.push_back(std::string(engine->name()) + ": " + *reason);
+  }
+  QCONV_CHECK_IMPLEMENTED(
+      false, op, "engine ", name, " can't run this ", conv.geometry.kind(), " (",
+      joined(reasons, "; "), "); engines that can: ", names_of_engines_that_do(conv, facts));
 }
 
 }  // namespace
 
-const Engine& choose_engine(
-    const std::string& op, const std::optional<std::string>& requested,
-    const ConvDescription& conv) {
-  const std::string name = requested.value_or("auto");
-  std::string reasons;
-  for (const Engine* engine : all_engines()) {
-    if (name != "auto" && name != engine->name()) {
-      continue;
-    }
-    const std::optional<std::string> reason = why_not(*engine, conv);
-    if (!reason) {
-      return *engine;
-    }
-    reasons += (reasons.empty() ? "" : "; ") + std::string(engine->name()) + ": " + *reason;
-  }
+EnginePacking pack_with_engine(
+    const std::string& op, const EngineRequest& request,
+    const std::shared_ptr<const ConvDescription>& conv, const at::Tensor& weight) {
+  const std::string name = asked_for(request);
+  const std::vector<const Engine*> engines = candidates(name, *conv);
   QCONV_CHECK_VALUE(
-      !reasons.empty(), op, "engine must be one of ", valid_names(), ", got '", name, "'");
+      !engines.empty(), op, "engine must be one of ", joined(engine_names(), ", "), ", got '", name,
+      "'");
+  // Before the weight is looked at, which may be larger than any engine takes, and than memory.
+  first_that_can(op, name, engines, *conv, nullptr);
+  const at::Tensor grouped = to_grouped_channels_last(weight, conv->geometry);
+  const WeightFacts facts = inspect_weight(*conv, grouped.const_data_ptr<int8_t>());
   QCONV_CHECK_IMPLEMENTED(
-      false, op, "engine ", name, " can't run this ", conv.geometry.kind(), " (", reasons,
-      "); engines that can: ", names_of_engines_that_do(conv));
+      facts.largest_absolute_sum <= kLargestExactAbsoluteSum, op,
+      "no engine can run this weight exactly: the absolute weights of one output channel sum to ",
+      facts.largest_absolute_sum, ", and sums above ", kLargestExactAbsoluteSum,
+      " can overflow int32; split the input channels over two convolutions");
+  const Engine& engine = first_that_can(op, name, engines, *conv, &facts);
+  return {engine.pack(op, conv, grouped, facts), engine.name(), name};
+}
+
+void set_default_engine_callback(DefaultEngineCallback callback) {
+  default_engine_callback.store(callback);
 }
 
 }  // namespace qconv

@@ -34,7 +34,7 @@ struct ConvOps {
     arguments.output_padding = output_padding.vec();
     arguments.dilation = dilation.vec();
     arguments.groups = groups;
-    return Params::pack(name("_prepack"), arguments, engine);
+    return Params::pack(name("_prepack"), arguments, {std::move(engine), std::nullopt});
   }
 
   static Pointer prepack(
@@ -53,8 +53,20 @@ struct ConvOps {
     const std::string op = name(kPostOp == PostOp::kRelu ? "_relu" : "");
     check_kind(op, params->description().geometry, kDims, kTransposed);
     return run_conv(
-        op, kDims, params->description(), params->packed(), input, output_scale, output_zero_point,
-        kPostOp);
+        op, kDims, params->description(), params->packed(), input, std::nullopt, output_scale,
+        output_zero_point, kPostOp);
+  }
+
+  // The sum of the convolution and qaccum, which isn't changed.
+  template <PostOp kPostOp>
+  static at::Tensor run_add(
+      const at::Tensor& input, const at::Tensor& addend, const Pointer& params, double output_scale,
+      int64_t output_zero_point) {
+    const std::string op = name(kPostOp == PostOp::kRelu ? "_add_relu" : "_add");
+    check_kind(op, params->description().geometry, kDims, kTransposed);
+    return run_conv(
+        op, kDims, params->description(), params->packed(), input, addend, output_scale,
+        output_zero_point, kPostOp);
   }
 
   // PyTorch's older form, which repeats the packed arguments: they must be the packed ones.

@@ -1,5 +1,6 @@
 // Every op of the library: its schema, as PyTorch's op of that name has it, and its function.
-// Prepack ops add the keyword `engine`; the _relu forms of transposed convolutions are ours alone.
+// Prepack ops add the keyword `engine`; the _relu forms of transposed convolutions, and the _add
+// forms of all but conv2d, are ours alone.
 
 #include <torch/library.h>
 
@@ -26,6 +27,9 @@ namespace {
   "(Tensor qx, " params                                                \
   " weight, int[] stride, int[] padding, int[] dilation, int groups, " \
   "float output_scale, int output_zero_point) -> Tensor"
+#define ADD_ARGUMENTS(params)                                                                     \
+  "(Tensor qx, Tensor qaccum, " params " packed_weight, float output_scale, int output_zero_point) " \
+  "-> Tensor"
 #define DYNAMIC_ARGUMENTS(params) \
   "(Tensor qx, " params " packed_weight, bool reduce_range=False) -> Tensor"
 #define UNPACK_ARGUMENTS(params) \
@@ -135,6 +139,20 @@ TORCH_LIBRARY(torch_qconv_prepack, m) {
   define(
       m, "conv3d_relu" RUN_WITH_ARGUMENTS(PARAMS_3D),
       BOXED(Conv3d::run_with_arguments<PostOp::kRelu>));
+
+  // Run and add a tensor
+  define(m, "conv1d_add" ADD_ARGUMENTS(PARAMS_2D), BOXED(Conv1d::run_add<PostOp::kNone>));
+  define(m, "conv1d_add_relu" ADD_ARGUMENTS(PARAMS_2D), BOXED(Conv1d::run_add<PostOp::kRelu>));
+  define(m, "conv2d_add" ADD_ARGUMENTS(PARAMS_2D), BOXED(Conv2d::run_add<PostOp::kNone>));
+  define(m, "conv2d_add_relu" ADD_ARGUMENTS(PARAMS_2D), BOXED(Conv2d::run_add<PostOp::kRelu>));
+  define(m, "conv3d_add" ADD_ARGUMENTS(PARAMS_3D), BOXED(Conv3d::run_add<PostOp::kNone>));
+  define(m, "conv3d_add_relu" ADD_ARGUMENTS(PARAMS_3D), BOXED(Conv3d::run_add<PostOp::kRelu>));
+  define(m, "conv_transpose1d_add" ADD_ARGUMENTS(PARAMS_2D), BOXED(ConvTranspose1d::run_add<PostOp::kNone>));
+  define(m, "conv_transpose1d_add_relu" ADD_ARGUMENTS(PARAMS_2D), BOXED(ConvTranspose1d::run_add<PostOp::kRelu>));
+  define(m, "conv_transpose2d_add" ADD_ARGUMENTS(PARAMS_2D), BOXED(ConvTranspose2d::run_add<PostOp::kNone>));
+  define(m, "conv_transpose2d_add_relu" ADD_ARGUMENTS(PARAMS_2D), BOXED(ConvTranspose2d::run_add<PostOp::kRelu>));
+  define(m, "conv_transpose3d_add" ADD_ARGUMENTS(PARAMS_3D), BOXED(ConvTranspose3d::run_add<PostOp::kNone>));
+  define(m, "conv_transpose3d_add_relu" ADD_ARGUMENTS(PARAMS_3D), BOXED(ConvTranspose3d::run_add<PostOp::kRelu>));
 
   // Run on float activations
   define(m, "conv1d_dynamic" DYNAMIC_ARGUMENTS(PARAMS_2D), BOXED(Conv1d::run_dynamic));

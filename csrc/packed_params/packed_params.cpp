@@ -2,7 +2,6 @@
 
 #include "conv/check.h"
 #include "conv/quantized_weight.h"
-#include "engines/choose_engine.h"
 #include "engines/fbgemm/stock_objects.h"
 #include "packed_params/run.h"
 
@@ -30,26 +29,24 @@ std::tuple<at::Tensor, std::optional<at::Tensor>> unpack_stock(
 
 template <int kSpatialDims>
 PackedParams<kSpatialDims>::PackedParams(
-    std::shared_ptr<const ConvDescription> conv, std::unique_ptr<const PackedConv> packed,
-    std::string engine)
-    : conv_(std::move(conv)), packed_(std::move(packed)), engine_(std::move(engine)) {}
+    std::shared_ptr<const ConvDescription> conv, EnginePacking packing)
+    : conv_(std::move(conv)), packing_(std::move(packing)) {}
 
 template <int kSpatialDims>
 auto PackedParams<kSpatialDims>::pack(
-    const std::string& op, const ConvArguments& arguments, const std::optional<std::string>& engine)
+    const std::string& op, const ConvArguments& arguments, const EngineRequest& engine)
     -> Pointer {
   CheckedConv checked = check_conv(op, arguments);
   auto conv = std::make_shared<const ConvDescription>(std::move(checked.description));
-  const Engine& chosen = choose_engine(op, engine, *conv);
-  auto packed = chosen.pack(op, conv, checked.weight);
-  return c10::make_intrusive<PackedParams>(std::move(conv), std::move(packed), chosen.name());
+  EnginePacking packing = pack_with_engine(op, engine, conv, checked.weight);
+  return c10::make_intrusive<PackedParams>(std::move(conv), std::move(packing));
 }
 
 template <int kSpatialDims>
 auto PackedParams<kSpatialDims>::from_state(
     const std::string& op, const c10::IValue& state, std::optional<std::string> engine) -> Pointer {
   const SavedConv saved = read_state(op, state, kSpatialDims);
-  return pack(op, saved.arguments, engine ? engine : saved.engine);
+  return pack(op, saved.arguments, {std::move(engine), saved.engine});
 }
 
 template <int kSpatialDims>
@@ -60,7 +57,7 @@ auto PackedParams<kSpatialDims>::from_quantized(
     if (!engine || *engine == own->engine()) {
       return Pointer::reclaim_copy(own);
     }
-    return from_state(op, own->plain_state(), engine);
+    return own->to_engine(op, *engine);
   }
   const auto [weight, bias] = unpack_stock(op, *stock);
   ConvArguments arguments;
@@ -78,35 +75,45 @@ auto PackedParams<kSpatialDims>::from_quantized(
       !stock_weight_is_lost(*stock, check_conv(op, arguments).description.geometry), op,
       "PyTorch can't give back the weight of a transposed convolution with kernel height 2 "
       "packed by its engine fbgemm; pack the original weight with this package");
-  return pack(op, arguments, engine);
+  return pack(op, arguments, {engine, std::nullopt});
+}
+
+template <int kSpatialDims>
+auto PackedParams<kSpatialDims>::to_engine(const std::string& op, const std::string& name)
+    -> Pointer {
+  if (name == packing_.asked_for) {
+    return Pointer::reclaim_copy(this);
+  }
+  EnginePacking packing = pack_with_engine(op, {name, std::nullopt}, conv_, packed().unpack());
+  return c10::make_intrusive<PackedParams>(conv_, std::move(packing));
 }
 
 template <int kSpatialDims>
 at::Tensor PackedParams<kSpatialDims>::apply(
     const at::Tensor& input, double scale, int64_t zero_point) {
   return run_conv(
-      conv_->geometry.kind(), kSpatialDims, *conv_, *packed_, input, scale, zero_point,
-      PostOp::kNone);
+      conv_->geometry.kind(), kSpatialDims, *conv_, packed(), input, std::nullopt, scale,
+      zero_point, PostOp::kNone);
 }
 
 template <int kSpatialDims>
 at::Tensor PackedParams<kSpatialDims>::apply_relu(
     const at::Tensor& input, double scale, int64_t zero_point) {
   return run_conv(
-      conv_->geometry.kind() + "_relu", kSpatialDims, *conv_, *packed_, input, scale, zero_point,
-      PostOp::kRelu);
+      conv_->geometry.kind() + "_relu", kSpatialDims, *conv_, packed(), input, std::nullopt, scale,
+      zero_point, PostOp::kRelu);
 }
 
 template <int kSpatialDims>
 at::Tensor PackedParams<kSpatialDims>::apply_dynamic(const at::Tensor& input, bool reduce_range) {
   return run_conv_dynamic(
-      conv_->geometry.kind() + "_dynamic", kSpatialDims, *conv_, *packed_, input, reduce_range);
+      conv_->geometry.kind() + "_dynamic", kSpatialDims, *conv_, packed(), input, reduce_range);
 }
 
 template <int kSpatialDims>
 std::tuple<at::Tensor, std::optional<at::Tensor>> PackedParams<kSpatialDims>::unpack() {
   return {
-      make_quantized_weight(packed_->unpack(), conv_->weight, conv_->geometry.transposed),
+      make_quantized_weight(packed().unpack(), conv_->weight, conv_->geometry.transposed),
       bias_tensor(*conv_)};
 }
 
@@ -132,13 +139,13 @@ torch::List<int64_t> PackedParams<kSpatialDims>::dilation() const {
 
 template <int kSpatialDims>
 PlainState PackedParams<kSpatialDims>::plain_state() const {
-  return write_plain_state({*conv_, packed_->unpack(), engine_});
+  return write_plain_state({*conv_, packed().unpack(), packing_.asked_for});
 }
 
 template <int kSpatialDims>
 c10::IValue PackedParams<kSpatialDims>::stock_state(
     const std::string& op, std::optional<int64_t> version) const {
-  return write_state(op, {*conv_, packed_->unpack(), engine_}, version);
+  return write_state(op, {*conv_, packed().unpack(), packing_.asked_for}, version);
 }
 
 template class PackedParams<2>;

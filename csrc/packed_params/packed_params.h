@@ -8,7 +8,7 @@
 #include <tuple>
 
 #include "conv/description.h"
-#include "engines/engine.h"
+#include "engines/choose_engine.h"
 #include "state/saved_conv.h"
 
 namespace qconv {
@@ -25,8 +25,7 @@ class PackedParams final : public ConvPackedParamsBase<kSpatialDims> {
 
   // Checks everything and packs with the engine asked for, or the default one.
   static Pointer pack(
-      const std::string& op, const ConvArguments& arguments,
-      const std::optional<std::string>& engine);
+      const std::string& op, const ConvArguments& arguments, const EngineRequest& engine);
   // engine: overrides the one that the state may name.
   static Pointer from_state(
       const std::string& op, const c10::IValue& state, std::optional<std::string> engine);
@@ -35,9 +34,11 @@ class PackedParams final : public ConvPackedParamsBase<kSpatialDims> {
   static Pointer from_quantized(
       const std::string& op, const StockPointer& stock, const std::optional<std::string>& engine);
 
-  PackedParams(
-      std::shared_ptr<const ConvDescription> conv, std::unique_ptr<const PackedConv> packed,
-      std::string engine);
+  PackedParams(std::shared_ptr<const ConvDescription> conv, EnginePacking packing);
+
+  // The same convolution packed by another engine or policy, without loss; this object where it was
+  // packed by that name.
+  Pointer to_engine(const std::string& op, const std::string& name);
 
   // PyTorch's interface; the input has kSpatialDims spatial dimensions, for 1-D as well.
   at::Tensor apply(const at::Tensor& input, double scale, int64_t zero_point) override;
@@ -52,9 +53,9 @@ class PackedParams final : public ConvPackedParamsBase<kSpatialDims> {
   bool transpose() const override { return conv_->geometry.transposed; }
 
   const ConvDescription& description() const { return *conv_; }
-  const PackedConv& packed() const { return *packed_; }
-  const std::string& engine() const { return engine_; }
-  int64_t nbytes() const { return packed_->nbytes() + conv_->nbytes(); }
+  const PackedConv& packed() const { return *packing_.packed; }
+  const std::string& engine() const { return packing_.engine; }
+  int64_t nbytes() const { return packed().nbytes() + conv_->nbytes(); }
 
   PlainState plain_state() const;
   // See write_state.
@@ -62,8 +63,7 @@ class PackedParams final : public ConvPackedParamsBase<kSpatialDims> {
 
  private:
   const std::shared_ptr<const ConvDescription> conv_;
-  const std::unique_ptr<const PackedConv> packed_;
-  const std::string engine_;
+  const EnginePacking packing_;
 };
 
 extern template class PackedParams<2>;

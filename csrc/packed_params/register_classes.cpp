@@ -31,6 +31,11 @@ void register_class(torch::Library& library) {
       .def("transpose", [](const Self& self) { return self->transpose(); })
       // What PyTorch's class doesn't tell.
       .def("engine", [](const Self& self) { return self->engine(); })
+      .def(
+          "to_engine",
+          [](const Self& self, std::string name) {
+            return self->to_engine(class_name<kSpatialDims>() + ".to_engine", name);
+          })
       .def("kernel_name", [](const Self& self) { return self->packed().kernel_name(); })
       .def("nbytes", [](const Self& self) { return self->nbytes(); })
       .def(

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 
 #include "conv/description.h"
@@ -9,12 +10,14 @@
 
 namespace qconv {
 
-// Runs a packed convolution on a quint8 tensor [batch, channels, spatial...] with op_dims spatial
-// dimensions; returns a quint8 tensor of the same rank in channels-last memory order.
+// Runs a packed convolution on a quint8 or qint8 tensor [batch, channels, spatial...] with op_dims
+// spatial dimensions; returns a tensor of the same dtype and rank in channels-last memory order.
+// addend: a quantized tensor of the output's size, added before the post-op.
 // Raises ValueError, TypeError or NotImplementedError that start with `op`.
 at::Tensor run_conv(
     const std::string& op, int op_dims, const ConvDescription& conv, const PackedConv& packed,
-    const at::Tensor& input, double output_scale, int64_t output_zero_point, PostOp post_op);
+    const at::Tensor& input, const std::optional<at::Tensor>& addend, double output_scale,
+    int64_t output_zero_point, PostOp post_op);
 
 // The same for a float32 tensor: quantizes it with the scale and zero point that PyTorch's dynamic
 // ops choose (reduce_range leaves the activation 7 bits), convolves, and returns real numbers.

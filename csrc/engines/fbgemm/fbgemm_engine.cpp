@@ -3,10 +3,7 @@
 #include <fbgemm/Fbgemm.h>
 #include <torch/version.h>
 
-#include "conv/check.h"
 #include "engines/fbgemm/packed_conv.h"
-#include "engines/exact/weight_facts.h"
-#include "engines/weight_layout.h"
 
 namespace qconv {
 namespace {
@@ -58,18 +55,9 @@ class FbgemmEngine final : public Engine {
   }
 
   std::unique_ptr<const PackedConv> pack(
-      const std::string& op, std::shared_ptr<const ConvDescription> conv,
-      const at::Tensor& weight) const override {
-    const at::Tensor grouped = to_grouped_channels_last(weight, conv->geometry);
-    const WeightFacts facts = inspect_weight(*conv, grouped.const_data_ptr<int8_t>());
-    QCONV_CHECK_IMPLEMENTED(
-        facts.largest_absolute_sum <= kLargestExactAbsoluteSum, op,
-        "engine fbgemm can't run this weight exactly: the absolute weights of one output channel "
-        "sum "
-        "to ",
-        facts.largest_absolute_sum, ", and sums above ", kLargestExactAbsoluteSum,
-        " can overflow int32; split the input channels over two convolutions");
-    return pack_fbgemm_conv(std::move(conv), grouped, facts);
+      const std::string&, std::shared_ptr<const ConvDescription> conv,
+      const at::Tensor& grouped_weight, const WeightFacts& facts) const override {
+    return pack_fbgemm_conv(std::move(conv), grouped_weight, facts);
   }
 };
 
