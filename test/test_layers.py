@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[1]
 
 # Each folder of csrc, and the folders whose headers it may include beside its own.
 MAY_INCLUDE: dict[str, set[str]] = {
-    "ops": {"packed_params", "state", "engines", "conv"},
+    "ops": {"packed_params", "plain", "state", "engines", "conv"},
     "packed_params": {"state", "engines", "conv"},
+    "plain": {"engines", "conv"},
     "state": {"conv"},
     "engines": {"conv", "native"},
     "conv": set(),

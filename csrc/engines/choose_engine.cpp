@@ -22,14 +22,6 @@ std::optional<std::string> default_engine() {
   return names[index];
 }
 
-std::string asked_for(const EngineRequest& request) {
-  if (request.argument) {
-    return *request.argument;
-  }
-  const std::optional<std::string> from_context = default_engine();
-  return from_context ? *from_context : request.saved_state.value_or("auto");
-}
-
 // The engines to try, best first; none where the name is unknown.
 std::vector<const Engine*> candidates(const std::string& name, const ConvDescription& conv) {
   for (const Policy& policy : all_policies()) {
@@ -94,10 +86,18 @@ const Engine& first_that_can(
 
 }  // namespace
 
+std::string asked_for_engine(const EngineRequest& request) {
+  if (request.argument) {
+    return *request.argument;
+  }
+  const std::optional<std::string> from_context = default_engine();
+  return from_context ? *from_context : request.saved_state.value_or("auto");
+}
+
 EnginePacking pack_with_engine(
     const std::string& op, const EngineRequest& request,
     const std::shared_ptr<const ConvDescription>& conv, const at::Tensor& weight) {
-  const std::string name = asked_for(request);
+  const std::string name = asked_for_engine(request);
   const std::vector<const Engine*> engines = candidates(name, *conv);
   QCONV_CHECK_VALUE(
       !engines.empty(), op, "engine must be one of ", joined(engine_names(), ", "), ", got '", name,

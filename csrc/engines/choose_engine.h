@@ -31,6 +31,9 @@ EnginePacking pack_with_engine(
     const std::string& op, const EngineRequest& request,
     const std::shared_ptr<const ConvDescription>& conv, const at::Tensor& weight);
 
+// The name that a request comes to.
+std::string asked_for_engine(const EngineRequest& request);
+
 // Gives the index in engine_names() of the engine that the caller's context asks for, or -1.
 using DefaultEngineCallback = int64_t (*)();
 

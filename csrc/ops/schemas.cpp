@@ -6,6 +6,7 @@
 
 #include "ops/boxed.h"
 #include "ops/ops.h"
+#include "ops/plain_ops.h"
 #include "packed_params/register_classes.h"
 
 namespace qconv {
@@ -34,6 +35,19 @@ namespace {
   "(Tensor qx, " params " packed_weight, bool reduce_range=False) -> Tensor"
 #define UNPACK_ARGUMENTS(params) \
   "(" params " packed_weights) -> (Tensor unpacked_weights, Tensor? B_origin)"
+
+// Of the ops on plain tensors, which are those of PyTorch's onednn:: namespace.
+#define POINTWISE_INPUTS(number, integer) \
+  "(Tensor qx, " number " x_scale, " integer \
+  " x_zero_point, Tensor qw, Tensor w_scale, Tensor w_zero_point, "
+#define POINTWISE_CONV                                                                           \
+  "Tensor? bias, int[] stride, int[] padding, int[] dilation, int groups, float output_scale, " \
+  "int output_zero_point, ScalarType? output_dtype, "
+#define UNARY_ARGUMENTS POINTWISE_CONV "str attr, Scalar?[] scalars, str? algorithm) -> Tensor"
+#define BINARY_ARGUMENTS                                                                         \
+  "Tensor(a!) qaccum, " POINTWISE_CONV                                                           \
+  "float accum_scale, int accum_zero_point, str binary_attr, Scalar? alpha, str? unary_attr, "   \
+  "Scalar?[] unary_scalars, str? unary_algorithm) -> Tensor"
 
 using Conv1d = ConvOps<1, false>;
 using Conv2d = ConvOps<2, false>;
@@ -81,6 +95,25 @@ template <typename Function>
 void define(torch::Library& library, const char* schema, Function function) {
   library.def(
       schema, torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd, std::move(function)));
+}
+
+// The run ops on plain tensors of one number of dimensions.
+template <int kDims>
+void define_pointwise(torch::Library& library, const std::string& name) {
+  using Ops = PointwiseOps<kDims>;
+  define(
+      library, (name + POINTWISE_INPUTS("float", "int") UNARY_ARGUMENTS).c_str(),
+      TORCH_FN(Ops::pointwise));
+  define(
+      library, (name + ".tensor" POINTWISE_INPUTS("Tensor", "Tensor") UNARY_ARGUMENTS).c_str(),
+      TORCH_FN(Ops::pointwise_tensor));
+  define(
+      library, (name + ".binary" POINTWISE_INPUTS("float", "int") BINARY_ARGUMENTS).c_str(),
+      TORCH_FN(Ops::binary));
+  define(
+      library,
+      (name + ".binary_tensor" POINTWISE_INPUTS("Tensor", "Tensor") BINARY_ARGUMENTS).c_str(),
+      TORCH_FN(Ops::binary_tensor));
 }
 
 #define BOXED(function) torch::CppFunction::makeFromBoxedFunction<&Boxed<&function>::call>()
@@ -176,6 +209,17 @@ TORCH_LIBRARY(torch_qconv_prepack, m) {
   define(m, "conv_transpose1d_unpack" UNPACK_ARGUMENTS(PARAMS_2D), BOXED(ConvTranspose1d::unpack));
   define(m, "conv_transpose2d_unpack" UNPACK_ARGUMENTS(PARAMS_2D), BOXED(ConvTranspose2d::unpack));
   define(m, "conv_transpose3d_unpack" UNPACK_ARGUMENTS(PARAMS_3D), BOXED(ConvTranspose3d::unpack));
+
+  // Plain tensors
+  define(
+      m,
+      "qconv_prepack(Tensor weight, Tensor w_scales, float x_scale, int x_zp, int[] stride, "
+      "int[] padding, int[] dilation, int groups, int[]? x_shape=None) -> Tensor",
+      TORCH_FN(qconv_prepack));
+  define_pointwise<0>(m, "qconv_pointwise");
+  define_pointwise<1>(m, "qconv1d_pointwise");
+  define_pointwise<2>(m, "qconv2d_pointwise");
+  define_pointwise<3>(m, "qconv3d_pointwise");
 
   // Saved states and PyTorch's objects
   define(m, "_get_state2d(" PARAMS_2D " params, int? version=None) -> Any", TORCH_FN(get_state<2>));

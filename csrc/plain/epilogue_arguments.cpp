@@ -1,0 +1,116 @@
+#include "plain/epilogue_arguments.h"
+
+#include <cmath>
+
+#include "conv/check.h"
+#include "conv/check_input.h"
+#include "conv/check_tensor.h"
+
+namespace qconv {
+namespace {
+
+bool quantizes(c10::ScalarType dtype) {
+  return dtype == at::kByte || dtype == at::kChar;
+}
+
+double scalar(const std::string& op, const PointwiseCall& call, size_t index) {
+  const std::optional<c10::Scalar> value = call.scalars.get(index);
+  QCONV_CHECK_VALUE(
+      value && !value->isComplex() && !std::isnan(value->toDouble()), op,
+      "scalars of hardtanh must be two real numbers");
+  return value->toDouble();
+}
+
+bool has_relu(const BinaryCall& binary) {
+  return binary.attribute == "sum_relu" || binary.attribute == "add_relu";
+}
+
+}  // namespace
+
+c10::ScalarType output_dtype(const std::string& op, const PointwiseCall& call) {
+  const c10::ScalarType dtype = call.output_dtype.value_or(at::kByte);
+  QCONV_CHECK_TYPE(
+      quantizes(dtype) || dtype == at::kFloat || dtype == at::kBFloat16, op,
+      "output_dtype must be torch.uint8, int8, float32 or bfloat16, got torch.",
+      c10::getDtypeNames(dtype).first);
+  if (quantizes(dtype)) {
+    check_output_quantization(op, dtype, call.output_scale, call.output_zero_point);
+  } else {
+    QCONV_CHECK_VALUE(
+        call.output_scale == 1 && call.output_zero_point == 0, op,
+        "output_scale and output_zero_point must be 1 and 0 for a float output, got ",
+        call.output_scale, " and ", call.output_zero_point);
+  }
+  return dtype;
+}
+
+Epilogue function_epilogue(
+    const std::string& op, const PointwiseCall& call, const std::optional<BinaryCall>& binary) {
+  Epilogue epilogue;
+  const std::string& name = call.function;
+  if (name == "relu" || (name == "none" && binary && has_relu(*binary))) {
+    epilogue.function = PointwiseFunction::kRelu;
+  } else if (name == "hardtanh") {
+    QCONV_CHECK_VALUE(
+        call.scalars.size() == 2, op, "scalars of hardtanh must be its two ends, got ",
+        call.scalars.size());
+    epilogue.function = PointwiseFunction::kHardtanh;
+    epilogue.lower = scalar(op, call, 0);
+    epilogue.upper = scalar(op, call, 1);
+    QCONV_CHECK_VALUE(
+        epilogue.lower <= epilogue.upper, op, "scalars of hardtanh must be in order, got ",
+        epilogue.lower, " and ", epilogue.upper);
+  } else if (name == "hardswish") {
+    epilogue.function = PointwiseFunction::kHardswish;
+  } else if (name == "swish") {
+    epilogue.function = PointwiseFunction::kSwish;
+  } else {
+    QCONV_CHECK_VALUE(
+        name == "none", op, "attr must be one of none, relu, hardtanh, hardswish, swish, got '",
+        name, "'");
+  }
+  QCONV_CHECK_VALUE(
+      name == "hardtanh" || call.scalars.empty(), op, "scalars must be empty for attr ", name,
+      ", got ", call.scalars.size());
+  QCONV_CHECK_VALUE(
+      !call.algorithm || call.algorithm->empty() || *call.algorithm == "none", op,
+      "algorithm must be empty: attr ", name, " has one form, got '", *call.algorithm, "'");
+  return epilogue;
+}
+
+void check_addend(
+    const std::string& op, const BinaryCall& binary, c10::ScalarType output_dtype,
+    c10::IntArrayRef output_sizes) {
+  const std::string& attribute = binary.attribute;
+  QCONV_CHECK_VALUE(
+      attribute == "sum" || attribute == "add" || has_relu(binary), op,
+      "binary_attr must be one of sum, sum_relu, add, add_relu, got '", attribute, "'");
+  QCONV_CHECK_VALUE(
+      !binary.alpha || binary.alpha->toDouble() == 1, op, "alpha must be 1, got ",
+      binary.alpha->toDouble());
+  check_readable(op, "qaccum", binary.addend);
+  const c10::ScalarType dtype = binary.addend.scalar_type();
+  if (writes_to_addend(binary)) {
+    QCONV_CHECK_TYPE(
+        dtype == output_dtype, op, "qaccum must have the output's dtype torch.",
+        c10::getDtypeNames(output_dtype).first, " for binary_attr ", attribute, ", got ",
+        dtype_name(binary.addend));
+  }
+  QCONV_CHECK_TYPE(
+      quantizes(dtype) || dtype == at::kFloat || dtype == at::kBFloat16, op,
+      "qaccum must have dtype torch.uint8, int8, float32 or bfloat16, got ",
+      dtype_name(binary.addend));
+  QCONV_CHECK_VALUE(
+      binary.addend.sizes() == output_sizes, op, "qaccum must have the output's size ",
+      output_sizes, ", got ", binary.addend.sizes());
+  if (quantizes(dtype)) {
+    check_scale(op, "accum_scale", binary.scale);
+    check_zero_point(op, "accum_zero_point", dtype, binary.zero_point);
+  }
+}
+
+bool writes_to_addend(const BinaryCall& binary) {
+  return binary.attribute == "sum" || binary.attribute == "sum_relu";
+}
+
+}  // namespace qconv

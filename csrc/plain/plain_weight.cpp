@@ -1,0 +1,156 @@
+#include "plain/plain_weight.h"
+
+#include <ATen/Dispatch.h>
+
+#include <algorithm>
+
+#include "conv/check.h"
+#include "conv/check_tensor.h"
+#include "conv/quantized_weight.h"
+
+namespace qconv {
+namespace {
+
+void check_per_channel(
+    const std::string& op, const char* name, const at::Tensor& values, int64_t out_channels) {
+  QCONV_CHECK_VALUE(
+      values.dim() <= 1 && (values.numel() == 1 || values.numel() == out_channels), op, name,
+      " must have 1 element or one for each of the ", out_channels, " output channels, got size ",
+      values.sizes());
+}
+
+// Entry i of the scales, whatever their dtype and strides.
+double scale_at(const at::Tensor& scales, int64_t i) {
+  const int64_t position = scales.dim() == 0 ? 0 : i * scales.stride(0);
+  return scales.scalar_type() == at::kFloat ? scales.const_data_ptr<float>()[position]
+                                            : scales.const_data_ptr<double>()[position];
+}
+
+int64_t zero_point_at(const at::Tensor& zero_points, int64_t i) {
+  if (!zero_points.defined()) {
+    return 0;
+  }
+  const int64_t position =
+      zero_points.numel() == 1 || zero_points.dim() == 0 ? 0 : i * zero_points.stride(0);
+  int64_t value = 0;
+  AT_DISPATCH_INTEGRAL_TYPES(zero_points.scalar_type(), "zero_point_at", [&] {
+    value = zero_points.const_data_ptr<scalar_t>()[position];
+  });
+  return value;
+}
+
+bool per_channel(const PlainWeight& weight) {
+  return weight.scales.numel() > 1 ||
+      (weight.zero_points.defined() && weight.zero_points.numel() > 1);
+}
+
+template <typename List>
+bool equal(const Dims& packed, const List& given) {
+  return packed.size() >= given.size() &&
+      std::equal(given.begin(), given.end(), packed.end() - given.size());
+}
+
+bool same_bias(
+    const std::optional<std::vector<float>>& packed, const std::optional<at::Tensor>& given) {
+  if (packed.has_value() != given.has_value()) {
+    return false;
+  }
+  if (!given) {
+    return true;
+  }
+  if (given->scalar_type() != at::kFloat || given->dim() != 1 || given->is_neg() ||
+      given->numel() != static_cast<int64_t>(packed->size())) {
+    return false;
+  }
+  const auto* data = given->const_data_ptr<float>();
+  for (size_t i = 0; i < packed->size(); ++i) {
+    if (data[i * given->stride(0)] != (*packed)[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+void check_plain_weight(const std::string& op, const PlainWeight& arguments) {
+  const at::Tensor& weight = arguments.weight;
+  check_readable(op, "weight", weight);
+  QCONV_CHECK_TYPE(
+      weight.scalar_type() == at::kChar, op, "weight must have dtype torch.int8, got ",
+      dtype_name(weight));
+  QCONV_CHECK_VALUE(
+      weight.dim() >= 3 && weight.dim() <= 5, op,
+      "weight must have 3 to 5 dimensions [out_channels, in_channels/groups, kernel...], got ",
+      weight.dim(), " (size ", weight.sizes(), ")");
+  const at::Tensor& scales = arguments.scales;
+  check_readable(op, "weight scales", scales);
+  QCONV_CHECK_TYPE(
+      scales.scalar_type() == at::kFloat || scales.scalar_type() == at::kDouble, op,
+      "weight scales must have dtype torch.float32 or torch.float64, got ", dtype_name(scales));
+  check_per_channel(op, "weight scales", scales, weight.size(0));
+  if (arguments.zero_points.defined()) {
+    check_readable(op, "weight zero points", arguments.zero_points);
+    QCONV_CHECK_TYPE(
+        at::isIntegralType(arguments.zero_points.scalar_type(), /*includeBool=*/false), op,
+        "weight zero points must have an integer dtype, got ", dtype_name(arguments.zero_points));
+    check_per_channel(op, "weight zero points", arguments.zero_points, weight.size(0));
+  }
+}
+
+std::shared_ptr<const PackedPlainConv> pack_plain(
+    const std::string& op, const PlainWeight& weight, const EngineRequest& engine) {
+  check_plain_weight(op, weight);
+  const bool channels = per_channel(weight);
+  const int64_t entries = channels ? weight.weight.size(0) : 1;
+  WeightQuantization quantization;
+  quantization.per_channel = channels;
+  for (int64_t i = 0; i < entries; ++i) {
+    quantization.scales.push_back(scale_at(weight.scales, weight.scales.numel() == 1 ? 0 : i));
+    const int64_t zero_point = zero_point_at(weight.zero_points, i);
+    QCONV_CHECK_VALUE(
+        zero_point >= -128 && zero_point <= 127, op, "weight zero point of channel ", i,
+        " must be in [-128, 127], got ", zero_point);
+    quantization.zero_points.push_back(static_cast<int32_t>(zero_point));
+  }
+  ConvArguments arguments;
+  arguments.conv_dims = static_cast<int>(weight.weight.dim()) - 2;
+  arguments.weight =
+      make_quantized_weight(weight.weight.resolve_neg(), quantization, /*transposed=*/false);
+  arguments.bias = weight.bias;
+  arguments.stride = weight.stride.vec();
+  arguments.padding = weight.padding.vec();
+  arguments.output_padding.assign(arguments.conv_dims, 0);
+  arguments.dilation = weight.dilation.vec();
+  arguments.groups = weight.groups;
+  CheckedConv checked = check_conv(op, arguments);
+  auto conv = std::make_shared<const ConvDescription>(std::move(checked.description));
+  EnginePacking packing = pack_with_engine(op, engine, conv, checked.weight);
+  return std::make_shared<const PackedPlainConv>(
+      PackedPlainConv{std::move(conv), std::move(packing)});
+}
+
+bool same_conv(const ConvDescription& conv, const PlainWeight& weight) {
+  const ConvGeometry& geometry = conv.geometry;
+  const auto lists_have = [&](size_t size) {
+    return weight.stride.size() == size && weight.padding.size() == size &&
+        weight.dilation.size() == size;
+  };
+  if (!lists_have(geometry.conv_dims) || !equal(geometry.stride, weight.stride) ||
+      !equal(geometry.padding, weight.padding) || !equal(geometry.dilation, weight.dilation) ||
+      geometry.groups != weight.groups || conv.weight.per_channel != per_channel(weight) ||
+      !same_bias(conv.bias, weight.bias)) {
+    return false;
+  }
+  for (size_t i = 0; i < conv.weight.scales.size(); ++i) {
+    const auto entry = static_cast<int64_t>(i);
+    if (conv.weight.scales[i] !=
+            scale_at(weight.scales, weight.scales.numel() == 1 ? 0 : entry) ||
+        conv.weight.zero_points[i] != zero_point_at(weight.zero_points, entry)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace qconv
