@@ -27,7 +27,7 @@ int32_t checked_zero_point(const std::string& op, int64_t zero_point, const std:
 
 }  // namespace
 
-void check_weight_tensor(const std::string& op, const at::Tensor& weight) {
+void check_quantized_weight(const std::string& op, const at::Tensor& weight) {
   check_readable(op, "weight", weight);
   QCONV_CHECK_TYPE(
       weight.scalar_type() == at::kQInt8, op, "weight must have dtype torch.qint8, got ",
@@ -40,7 +40,7 @@ void check_weight_tensor(const std::string& op, const at::Tensor& weight) {
       "weight must be quantized per_tensor_affine or per_channel_affine, got ", toString(scheme));
 }
 
-WeightQuantization check_weight_quantization(
+WeightQuantization quantization_of(
     const std::string& op, const at::Tensor& weight, bool transposed) {
   WeightQuantization result;
   result.per_channel = weight.qscheme() == at::kPerChannelAffine;
@@ -72,10 +72,14 @@ WeightQuantization check_weight_quantization(
       result.zero_points.push_back(checked_zero_point(op, zero_point[i], of_channel(true, i)));
     }
   }
-  for (size_t i = 0; i < result.scales.size(); ++i) {
-    check_scale(op, "weight scale" + of_channel(result.per_channel, i), result.scales[i]);
-  }
   return result;
+}
+
+void check_weight_quantization(const std::string& op, const WeightQuantization& quantization) {
+  for (size_t i = 0; i < quantization.scales.size(); ++i) {
+    check_scale(
+        op, "weight scale" + of_channel(quantization.per_channel, i), quantization.scales[i]);
+  }
 }
 
 std::vector<float> check_bias(const std::string& op, const at::Tensor& bias, int64_t out_channels) {

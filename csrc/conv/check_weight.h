@@ -9,12 +9,15 @@
 
 namespace qconv {
 
-// The weight's device, dtype, quantization scheme and memory.
-void check_weight_tensor(const std::string& op, const at::Tensor& weight);
+// A qint8 weight's device, dtype, quantization scheme and memory.
+void check_quantized_weight(const std::string& op, const at::Tensor& weight);
 
-// Scales positive and finite, zero points of int8, channel axis as the convolution needs it.
-WeightQuantization check_weight_quantization(
+// The scales and zero points of a qint8 weight; its channel axis as the convolution needs it.
+WeightQuantization quantization_of(
     const std::string& op, const at::Tensor& weight, bool transposed);
+
+// Scales positive and finite.
+void check_weight_quantization(const std::string& op, const WeightQuantization& quantization);
 
 // A copy of the bias, whatever its strides: later changes of the tensor change nothing.
 std::vector<float> check_bias(const std::string& op, const at::Tensor& bias, int64_t out_channels);

@@ -11,15 +11,15 @@
 namespace qconv {
 namespace {
 
-// The integers of a quantized tensor without a copy. The tensor must outlive the result.
-at::Tensor int8_view(const at::Tensor& quantized, bool insert_height) {
-  Dims sizes(quantized.sizes().begin(), quantized.sizes().end());
-  Dims strides(quantized.strides().begin(), quantized.strides().end());
+// The integers of a qint8 or int8 tensor without a copy. The tensor must outlive the result.
+at::Tensor int8_view(const at::Tensor& weight, bool insert_height) {
+  Dims sizes(weight.sizes().begin(), weight.sizes().end());
+  Dims strides(weight.strides().begin(), weight.strides().end());
   if (insert_height) {
     sizes.insert(sizes.begin() + 2, 1);
     strides.insert(strides.begin() + 2, sizes[3] * strides[2]);
   }
-  return at::from_blob(quantized.data_ptr(), sizes, strides, at::TensorOptions().dtype(at::kChar));
+  return at::from_blob(weight.data_ptr(), sizes, strides, at::TensorOptions().dtype(at::kChar));
 }
 
 }  // namespace
@@ -50,7 +50,9 @@ bool may_have_been_1d(const ConvArguments& arguments) {
 }
 
 CheckedConv check_conv(const std::string& op, const ConvArguments& arguments) {
-  check_weight_tensor(op, arguments.weight);
+  if (!arguments.quantization) {
+    check_quantized_weight(op, arguments.weight);
+  }
   CheckedConv result;
   ConvDescription& description = result.description;
   description.geometry = check_geometry(
@@ -58,7 +60,10 @@ CheckedConv check_conv(const std::string& op, const ConvArguments& arguments) {
       {arguments.stride, arguments.padding, arguments.output_padding, arguments.dilation,
        arguments.groups});
   description.geometry.may_run_as_1d = arguments.may_run_as_1d;
-  description.weight = check_weight_quantization(op, arguments.weight, arguments.transposed);
+  description.weight = arguments.quantization
+      ? *arguments.quantization
+      : quantization_of(op, arguments.weight, arguments.transposed);
+  check_weight_quantization(op, description.weight);
   if (arguments.bias.has_value()) {
     description.bias = check_bias(op, *arguments.bias, description.geometry.out_channels);
   }

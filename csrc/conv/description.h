@@ -38,8 +38,10 @@ struct ConvDescription {
 struct ConvArguments {
   int conv_dims = 2;
   bool transposed = false;
-  at::Tensor
-      weight;  // qint8, forward [out, in/groups, kernel...], transposed [in, out/groups, kernel...]
+  // qint8, or int8 where `quantization` comes beside it; forward [out, in/groups, kernel...],
+  // transposed [in, out/groups, kernel...]
+  at::Tensor weight;
+  std::optional<WeightQuantization> quantization;
   std::optional<at::Tensor> bias;  // float32 [out]
   std::vector<int64_t> stride, padding, output_padding, dilation;
   int64_t groups = 1;

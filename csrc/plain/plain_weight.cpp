@@ -6,7 +6,6 @@
 
 #include "conv/check.h"
 #include "conv/check_tensor.h"
-#include "conv/quantized_weight.h"
 
 namespace qconv {
 namespace {
@@ -115,8 +114,8 @@ std::shared_ptr<const PackedPlainConv> pack_plain(
   }
   ConvArguments arguments;
   arguments.conv_dims = static_cast<int>(weight.weight.dim()) - 2;
-  arguments.weight =
-      make_quantized_weight(weight.weight.resolve_neg(), quantization, /*transposed=*/false);
+  arguments.weight = weight.weight.resolve_neg();
+  arguments.quantization = std::move(quantization);
   arguments.bias = weight.bias;
   arguments.stride = weight.stride.vec();
   arguments.padding = weight.padding.vec();
