@@ -9,10 +9,12 @@ from torch_qconv_prepack import _library
 
 __version__ = _library.load().version
 
-from torch_qconv_prepack import checkpoint
+from torch_qconv_prepack import _fake_kernels, checkpoint
 from torch_qconv_prepack._describe import ConvSummary, describe
 from torch_qconv_prepack._params import PackedParams
 from torch_qconv_prepack._states import from_quantized, from_state, get_state
+
+_fake_kernels.register()
 
 __all__ = [
     "ConvSummary",

@@ -1,0 +1,115 @@
+"""The form of qconv_pointwise that adds a tensor, and torch's own checks of the plain-tensor ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from conv_case import ConvCase
+from ops import op
+from plain_call import FLOATS, PlainCall
+from test_plain_ops import BASE, CASES, assert_is
+from torch import Tensor
+from torch.library import opcheck
+
+ACCUMULATOR = (0.11, 30)
+DTYPES = (torch.uint8, torch.int8, *FLOATS)
+
+
+def accumulator(call: PlainCall, dtype: torch.dtype, seed: int = 5) -> tuple[Tensor, Tensor]:
+    """A tensor to add, and its real numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = call.real().shape
+    if dtype in FLOATS:
+        tensor = (torch.randn(shape, generator=generator) * 3).to(dtype)
+        return tensor, tensor.double()
+    low = -128 if dtype == torch.int8 else 0
+    tensor = torch.randint(low, low + 256, shape, generator=generator).to(dtype)
+    return tensor, (tensor.double() - ACCUMULATOR[1]) * ACCUMULATOR[0]
+
+
+def binary_arguments(
+    call: PlainCall, weight: Tensor, addend: Tensor, attribute: str, unary: str | None
+) -> list[Any]:
+    return [*call.arguments(weight, addend), *ACCUMULATOR, attribute, 1, unary, [], ""]
+
+
+@pytest.mark.parametrize("attribute", ["sum", "sum_relu", "add", "add_relu"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_adds(case: ConvCase, dtype: torch.dtype, attribute: str) -> None:
+    call = PlainCall(case.data(), output_dtype=dtype)
+    weight = call.prepack()
+    addend, added = accumulator(call, dtype)
+    before = addend.clone()
+    relu = attribute.endswith("_relu")
+    real = call.but(attr="relu" if relu else "none").real(added)
+    y = op("qconv_pointwise").binary(*binary_arguments(call, weight, addend, attribute, None))
+    assert_is(y, call, real)
+    # "sum" leaves the result in the addend too, "add" leaves it alone.
+    assert torch.equal(addend, y if attribute.startswith("sum") else before)
+
+
+@pytest.mark.parametrize("unary", ["none", "relu"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_sum_equals_pytorch(dtype: torch.dtype, unary: str) -> None:
+    call = PlainCall(BASE.data(), output_dtype=dtype)
+    addend, _ = accumulator(call, dtype)
+    outputs = []
+    for namespace in ("torch_qconv_prepack", "onednn"):
+        added = addend.clone(memory_format=torch.channels_last)
+        arguments = binary_arguments(call, call.prepack(namespace), added, "sum", unary)
+        outputs.append(op("qconv2d_pointwise", namespace).binary(*arguments).double())
+    limit = 1 if dtype not in FLOATS else 2.0**-7 * float(outputs[1].abs().max())
+    assert float((outputs[0] - outputs[1]).abs().max()) <= limit
+
+
+def test_add_takes_an_addend_of_another_dtype() -> None:
+    call = PlainCall(BASE.data(), output_dtype=torch.uint8)
+    addend, added = accumulator(call, torch.float32)
+    arguments = binary_arguments(call, call.prepack(), addend, "add", "relu")
+    y = op("qconv_pointwise").binary(*arguments)
+    assert_is(y, call, call.but(attr="relu").real(added))
+
+
+@pytest.mark.parametrize("case", CASES[:3], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_opcheck(case: ConvCase, dtype: torch.dtype) -> None:
+    call = PlainCall(case.data(), output_dtype=dtype)
+    weight, lists = call.prepack(), call.lists
+    prepack_arguments = (call.data.weight.int_repr(), call.weight_quantization[0])
+    opcheck(op("qconv_prepack").default, (*prepack_arguments, *call.input_quantization, *lists))
+    scale, zero_point = map(torch.tensor, call.input_quantization)
+    addend, _ = accumulator(call, dtype)
+    for name in ("qconv_pointwise", f"qconv{case.dims}d_pointwise"):
+        unary = call.unary_arguments(weight)
+        opcheck(op(name).default, unary)
+        opcheck(op(name).tensor, [unary[0], scale, zero_point, *unary[3:]])
+        binary = binary_arguments(call, weight, addend, "sum", "relu")
+        opcheck(op(name).binary, binary)
+        opcheck(op(name).binary_tensor, [binary[0], scale, zero_point, *binary[3:]])
+
+
+def test_compiles_and_exports_in_one_graph() -> None:
+    call = PlainCall(BASE.data(), "relu")
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("weight", call.data.weight.int_repr())
+
+        def forward(self, x: Tensor) -> Tensor:
+            scales, zero_points = call.weight_quantization
+            packed = op("qconv_prepack")(self.weight, scales, *call.input_quantization, *call.lists)
+            return op("qconv_pointwise")(
+                x, *call.input_quantization, packed, scales, zero_points, call.data.bias,
+                *call.lists, *call.output_quantization, torch.uint8, "relu", [], "",
+            )  # fmt: skip
+
+    model, expected = Model(), call.run(call.prepack())
+    assert torch.equal(model(call.input), expected)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(call.input), expected)
+    exported = torch.export.export(model, (call.input,))
+    assert torch.equal(exported.module()(call.input), expected)
