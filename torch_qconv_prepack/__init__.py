@@ -2,7 +2,8 @@
 
 Importing the package registers the ops ``torch.ops.torch_qconv_prepack.*`` and the classes
 ``torch.classes.torch_qconv_prepack.Conv2dPackedParams`` and ``Conv3dPackedParams``. It changes
-nothing else in torch.
+nothing else in torch. The environment variable ``TORCH_QCONV_ENGINE``, read then, names the engine
+that packs where nobody names one; a name that isn't in :func:`engines` is a ValueError.
 """
 
 from torch_qconv_prepack import _library
@@ -10,7 +11,9 @@ from torch_qconv_prepack import _library
 __version__ = _library.load().version
 
 from torch_qconv_prepack import _fake_kernels, checkpoint
+from torch_qconv_prepack._default_engine import EngineContext, default_engine, engine
 from torch_qconv_prepack._describe import ConvSummary, describe
+from torch_qconv_prepack._engine_info import EngineInfo, engines
 from torch_qconv_prepack._params import PackedParams
 from torch_qconv_prepack._states import from_quantized, from_state, get_state
 
@@ -18,10 +21,15 @@ _fake_kernels.register()
 
 __all__ = [
     "ConvSummary",
+    "EngineContext",
+    "EngineInfo",
     "PackedParams",
     "__version__",
     "checkpoint",
+    "default_engine",
     "describe",
+    "engine",
+    "engines",
     "from_quantized",
     "from_state",
     "get_state",

@@ -4,7 +4,9 @@
 
 #include <torch/library.h>
 
+#include "engines/engine_table.h"
 #include "ops/boxed.h"
+#include "ops/engine_ops.h"
 #include "ops/ops.h"
 #include "ops/plain_ops.h"
 #include "packed_params/register_classes.h"
@@ -232,6 +234,10 @@ TORCH_LIBRARY(torch_qconv_prepack, m) {
   define(
       m, "_from_quantized3d(" STOCK_PARAMS_3D " params, *, str? engine=None) -> " PARAMS_3D,
       TORCH_FN(from_quantized<3>));
+
+  // Engines; see torch_qconv_prepack/_engines.py
+  define(m, "_engines() -> ((str, bool, bool, str, str, str)[])", TORCH_FN(engines));
+  define(m, "_engine_names() -> str[]", TORCH_FN(engine_names));
 }
 
 }  // namespace qconv
