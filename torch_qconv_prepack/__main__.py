@@ -13,8 +13,9 @@ from types import ModuleType
 
 from .demo import command as demo
 from .demo.dependencies import MissingDependencyError
+from .info import command as info
 
-_COMMANDS: dict[str, ModuleType] = {"demo": demo}
+_COMMANDS: dict[str, ModuleType] = {"info": info, "demo": demo}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
