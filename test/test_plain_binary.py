@@ -32,7 +32,8 @@ def accumulator(call: PlainCall, dtype: torch.dtype, seed: int = 5) -> tuple[Ten
 def binary_arguments(
     call: PlainCall, weight: Tensor, addend: Tensor, attribute: str, unary: str | None
 ) -> list[Any]:
-    return [*call.arguments(weight, addend), *ACCUMULATOR, attribute, 1, unary, [], ""]
+    quantization = (1.0, 0) if addend.dtype in FLOATS else ACCUMULATOR
+    return [*call.arguments(weight, addend), *quantization, attribute, 1, unary, [], ""]
 
 
 @pytest.mark.parametrize("attribute", ["sum", "sum_relu", "add", "add_relu"])
@@ -93,6 +94,8 @@ def test_opcheck(case: ConvCase, dtype: torch.dtype) -> None:
 
 def test_compiles_and_exports_in_one_graph() -> None:
     call = PlainCall(BASE.data(), "relu")
+    packing = [call.weight_quantization[0], *call.input_quantization, *call.lists]
+    running = call.unary_arguments(torch.empty(0))
 
     class Model(torch.nn.Module):
         def __init__(self) -> None:
@@ -100,16 +103,12 @@ def test_compiles_and_exports_in_one_graph() -> None:
             self.register_buffer("weight", call.data.weight.int_repr())
 
         def forward(self, x: Tensor) -> Tensor:
-            scales, zero_points = call.weight_quantization
-            packed = op("qconv_prepack")(self.weight, scales, *call.input_quantization, *call.lists)
-            return op("qconv_pointwise")(
-                x, *call.input_quantization, packed, scales, zero_points, call.data.bias,
-                *call.lists, *call.output_quantization, torch.uint8, "relu", [], "",
-            )  # fmt: skip
+            packed = op("qconv_prepack")(self.weight, *packing)
+            return op("qconv_pointwise")(x, *running[1:3], packed, *running[4:])
 
-    model, expected = Model(), call.run(call.prepack())
-    assert torch.equal(model(call.input), expected)
+    model, expected, x = Model(), call.run(call.prepack()), call.input
+    assert torch.equal(model(x), expected)
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    assert torch.equal(compiled(call.input), expected)
-    exported = torch.export.export(model, (call.input,))
-    assert torch.equal(exported.module()(call.input), expected)
+    assert torch.equal(compiled(x), expected)
+    exported = torch.export.export(model, (x,))
+    assert torch.equal(exported.module()(x), expected)

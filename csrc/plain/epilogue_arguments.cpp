@@ -106,6 +106,11 @@ void check_addend(
   if (quantizes(dtype)) {
     check_scale(op, "accum_scale", binary.scale);
     check_zero_point(op, "accum_zero_point", dtype, binary.zero_point);
+  } else {
+    QCONV_CHECK_VALUE(
+        binary.scale == 1 && binary.zero_point == 0, op,
+        "accum_scale and accum_zero_point must be 1 and 0 for a float qaccum, got ", binary.scale,
+        " and ", binary.zero_point);
   }
 }
 
