@@ -77,6 +77,19 @@ def test_schema_of_an_add_is_that_of_conv2d_add(name: str) -> None:
     assert own[name] == (expected.replace("Conv2d", "Conv3d") if "3d" in name else expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("_engines", "() -> ((str, bool, bool, str, str, str)[])"),
+        ("_engine_names", "() -> str[]"),
+    ],
+)
+def test_schema_of_what_the_list_of_engines_stands_on(name: str, expected: str) -> None:
+    packet = getattr(torch.ops.torch_qconv_prepack, name)
+    assert packet.overloads() == ["default"]
+    assert str(packet.default._schema) == f"{OWN}::{name}{expected}"
+
+
 def test_conv_prepack_equals_conv2d_prepack() -> None:
     ops = torch.ops.torch_qconv_prepack
     torch.manual_seed(0)

@@ -154,7 +154,7 @@ def default_engine() -> str:
 
 
 def default_engine_source() -> str:
-    """Say where :func:`default_engine` is from: "context", the environment variable or "package"."""
+    """Say where that engine is named: "context", the variable's name, or "package" for nowhere."""
     if _open_blocks.get():
         return "context"
     return "package" if _of_process == _NONE else VARIABLE
@@ -162,15 +162,16 @@ def default_engine_source() -> str:
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int64)
 # A built-in method and no Python function: no signal handler, tracer or garbage collection runs in
-# it, so that it can't raise. PyGILState_Ensure, which ctypes calls, serves any thread.
+# it, so that it can't raise.
 _callback = _Callback(_current.get)
 
 
 def _set_callback(callback: Any) -> None:
     # Already loaded; not ctypes.PyDLL, since the function waits for threads that want the GIL.
     function = ctypes.CDLL(str(LIBRARY)).torch_qconv_prepack_set_default_engine
-    function.argtypes, function.restype = [_Callback], None
-    function(callback)
+    function.argtypes, function.restype = [_Callback, ctypes.c_void_p, ctypes.c_int64], None
+    thread_state = ctypes.cast(ctypes.pythonapi.PyGILState_GetThisThreadState, ctypes.c_void_p)
+    function(callback, thread_state, _of_process)
 
 
 def _remove_callback(_kept_alive: Any) -> None:

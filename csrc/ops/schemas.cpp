@@ -235,7 +235,7 @@ TORCH_LIBRARY(torch_qconv_prepack, m) {
       m, "_from_quantized3d(" STOCK_PARAMS_3D " params, *, str? engine=None) -> " PARAMS_3D,
       TORCH_FN(from_quantized<3>));
 
-  // Engines; see torch_qconv_prepack/_engines.py
+  // Engines; see torch_qconv_prepack/_engine_info.py
   define(m, "_engines() -> ((str, bool, bool, str, str, str)[])", TORCH_FN(engines));
   define(m, "_engine_names() -> str[]", TORCH_FN(engine_names));
 }
