@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
+from torch_qconv_prepack._engine_info import engines
+
 from .network import ConvLayer
-from .quantize import ActivationScale, QuantizedLayer
+from .quantize import QuantizedLayer
 from .quantized_tensors import quantized_weight
 
 OUR_NAMESPACE = "torch_qconv_prepack"
-# Every engine that the package has or may have; each that packs a convolution here gets a row.
-_ENGINES = ("fbgemm", "qnnpack", "onednn", "native")
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ STOCK = Backend("quantized", "x86")
 
 
 def available_engines() -> tuple[str, ...]:
-    """Return the engines of this package that can pack a convolution here."""
-    return tuple(engine for engine in _ENGINES if _packs(Backend(OUR_NAMESPACE, engine)))
+    """Return the engines of this package that can be used here; each gets a row."""
+    return tuple(info.name for info in engines() if info.kind == "engine" and info.available)
 
 
 def available_backends() -> tuple[Backend, ...]:
@@ -91,13 +91,3 @@ def stock_engine(engine: str) -> Iterator[None]:
         yield
     finally:
         torch.backends.quantized.engine = before
-
-
-def _packs(backend: Backend) -> bool:
-    weight, scale = torch.ones(1, 1, 1, 1, dtype=torch.int8), torch.ones(1, dtype=torch.float64)
-    layer, output = ConvLayer("probe", 1, 1, 1), ActivationScale(1.0, 0)
-    try:
-        backend.prepack(QuantizedLayer(layer, weight, scale, torch.zeros(1), output))
-    except (ValueError, NotImplementedError):  # no such engine, or one that is not built in
-        return False
-    return True
