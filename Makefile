@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CXX_FILES = $(shell find csrc -name '*.h' -o -name '*.cpp')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev build demo test lint format bench docs clean
+.PHONY: help setup setup-dev build demo test stress matrix lint format bench docs clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,13 @@ demo: build ## Train, quantize, pack, save, load and run a small CNN on handwrit
 	$(BIN)/python -m torch_qconv_prepack demo
 
 test: build ## Run the tests; PYTEST_ARGS="-k name" for some of them.
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+stress: build ## Let eight threads share one object for 30 seconds on every engine.
+	QCONV_STRESS_SECONDS=30 $(BIN)/python -m pytest test/test_thread_stress.py
+
+matrix: build ## Write docs/feature_matrix.md: which engine runs what, and how exactly.
+	$(BIN)/python test/matrix_page.py
 
 lint: setup-dev ## Check style and types. (C++ warnings are errors in every build.)
 	$(BIN)/ruff check .

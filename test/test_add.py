@@ -4,9 +4,9 @@ import pytest
 import torch
 from bad_input import CONV2D, Kind, assert_raises, every_kind, quint8
 from comparison import assert_matches
-from conv_case import ConvCase, ConvData
+from conv_case import ConvCase
 from ops import ENGINES, kind, op, pack, run
-from reference import FLOAT32_ROUNDING, Expected
+from sums import addend_of, expected_sum
 from torch import Tensor
 
 engines = pytest.mark.parametrize("engine", ENGINES)
@@ -38,28 +38,6 @@ def signed_copy(x: Tensor) -> Tensor:
 
 def unsigned(y: Tensor) -> Tensor:
     return (y.int_repr().int() + SHIFT).to(torch.uint8)
-
-
-def addend_of(data: ConvData, seed: int) -> Tensor:
-    """Numbers as large as the convolution's, so that one lost or misplaced shows."""
-    generator = torch.Generator().manual_seed(seed)
-    shape = data.expected().scaled.shape
-    integers = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
-    return torch._make_per_tensor_quantized_tensor(integers, 0.7 * data.output_scale, 117)
-
-
-def expected_sum(data: ConvData, addend: Tensor, relu: bool) -> Expected:
-    convolution = data.expected()
-    added = (addend.int_repr().double() - addend.q_zero_point()) * addend.q_scale()
-    added = added / data.output_scale
-    scaled = convolution.scaled + added
-    # The sum's two operands and itself are rounded to float32, and the quotient by the scale.
-    rounding = 4 * FLOAT32_ROUNDING * (convolution.scaled.abs() + added.abs())
-    return Expected(
-        scaled.clamp(min=0) if relu else scaled,
-        convolution.float32_error + rounding,
-        data.output_zero_point,
-    )
 
 
 @engines
