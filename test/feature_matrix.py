@@ -1,7 +1,7 @@
 """Every feature of the convolutions on every engine: does it work, and how exactly?
 
-`python test/feature_matrix.py` writes docs/feature_matrix.md; test_feature_matrix.py runs the same and
-holds the page to it.
+`make matrix` writes docs/feature_matrix.md of it (matrix_page.py); test_feature_matrix.py runs the
+same and holds the page to it.
 """
 
 from __future__ import annotations

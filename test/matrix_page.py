@@ -14,9 +14,9 @@ HEAD = """\
 Made by `make matrix`, which runs every op on every row and holds it to the float64 reference;
 `test/test_feature_matrix.py` does the same and holds this page to what it finds.
 
-Each cell has an entry for 1-D, 2-D and 3-D: the largest difference from the reference in quanta, over
-runs with and without bias of the plain op, `_relu`, `_add` and `_add_relu`, and `_dynamic` within
-float32's rounding; or a letter where the engine refuses. Differences of 1 are roundings of values
+Each cell has an entry for 1-D, 2-D and 3-D: the largest difference from the reference in quanta,
+over runs with and without bias of the plain op, `_relu`, `_add` and `_add_relu`, and `_dynamic`
+within float32's rounding; or a letter where the engine refuses. Differences of 1 are roundings of values
 that lie nearer to a tie than float32 resolves, or for QNNPACK than a bias rounded to whole units
 allows. Activations and weights take their full range, strides are 2, paddings 1, kernels 3x2x3.
 
@@ -64,7 +64,9 @@ def page(matrix: Matrix) -> str:
 
 def read_page() -> dict[tuple[str, str], str]:
     """The statuses on the page as it is."""
-    table = [line.strip("| \n").split(" | ") for line in PAGE.read_text().splitlines() if "|" in line]
+    table = [
+        line.strip("| \n").split(" | ") for line in PAGE.read_text().splitlines() if "|" in line
+    ]
     names = table[0][1:]
     return {
         (row[0], name): re.sub(r"\d+", "n", text)

@@ -31,9 +31,7 @@ CASES = (
 def signed_copy(x: Tensor) -> Tensor:
     """The qint8 tensor of the same real numbers as a quint8 one."""
     integers = (x.int_repr().int() - SHIFT).to(torch.int8)
-    return torch._make_per_tensor_quantized_tensor(
-        integers, x.q_scale(), x.q_zero_point() - SHIFT
-    )
+    return torch._make_per_tensor_quantized_tensor(integers, x.q_scale(), x.q_zero_point() - SHIFT)
 
 
 def unsigned(y: Tensor) -> Tensor:

@@ -82,7 +82,9 @@ def test_unknown_engine() -> None:
 def test_an_engine_that_cannot_says_why_and_who_can() -> None:
     data = ZERO_POINTS.data()
     params = pack(data, "fbgemm")
-    text = r": engine onednn can't run this conv2d \(onednn: .*\); engines that can: fbgemm, qnnpack"
+    text = (
+        r": engine onednn can't run this conv2d \(onednn: .*\); engines that can: fbgemm, qnnpack"
+    )
     with pytest.raises(NotImplementedError, match=text):
         params.to_engine("onednn")
     with pytest.raises(NotImplementedError, match=text):

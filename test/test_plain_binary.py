@@ -1,4 +1,4 @@
-"""The form of qconv_pointwise that adds a tensor, and torch's own checks of the plain-tensor ops."""
+"""The form of qconv_pointwise that adds a tensor, and torch's checks of the plain-tensor ops."""
 
 from __future__ import annotations
 

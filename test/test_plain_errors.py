@@ -73,7 +73,11 @@ UNARY_REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"attr": "gelu"}, ValueError, "attr must be one of none, relu, hardtanh, hardswish, swish, g"),
     ({"attr": "hardtanh"}, ValueError, "scalars of hardtanh must be its two ends, got 0"),
     ({"attr": "hardtanh", "scalars": [2, 1]}, ValueError, "scalars of hardtanh must be in order"),
-    ({"attr": "hardtanh", "scalars": [None, 1]}, ValueError, "scalars of hardtanh must be two real"),
+    (
+        {"attr": "hardtanh", "scalars": [None, 1]},
+        ValueError,
+        "scalars of hardtanh must be two real",
+    ),
     ({"scalars": [1.0]}, ValueError, "scalars must be empty for attr none, got 1"),
     ({"algorithm": "tanh"}, ValueError, "algorithm must be empty: attr none has one form"),
 ]

@@ -51,9 +51,7 @@ def assert_is(actual: Tensor, call: PlainCall, real: Tensor) -> None:
 @every_attr
 @every_dtype
 @every_case
-def test_run_equals_the_reference(
-    case: ConvCase, dtype: torch.dtype | None, attr: str
-) -> None:
+def test_run_equals_the_reference(case: ConvCase, dtype: torch.dtype | None, attr: str) -> None:
     call = PlainCall(case.data(), attr, dtype)
     weight = call.prepack()
     unsigned = call.run(weight)

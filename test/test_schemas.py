@@ -10,7 +10,7 @@ from bad_input import CONV2D, KINDS, TRANSPOSED, quint8
 
 OWN, STOCK = "torch_qconv_prepack", "quantized"
 
-# PyTorch's other conv ops are accessors such as conv2d_stride: an object of ours answers as a method.
+# PyTorch's other conv ops are accessors such as conv2d_stride. Our objects have methods for it.
 FAMILY = re.compile(
     r"(conv(_transpose)?[123]d(_relu|_add|_add_relu|_dynamic|_unpack|_prepack)?|conv_(un|pre)pack)"
 )
@@ -48,9 +48,33 @@ OTHER_ADDS = {
 }
 
 
+PLAIN = {
+    name: schema
+    for name, schema in schemas("onednn").items()
+    if re.fullmatch(r"qconv(\d?d)?_(prepack|pointwise)", name.partition(".")[0])
+}
+# PyTorch has the overloads with tensors and two operands for 2-D, or the op of any dimensions, only.
+POINTWISE = {
+    f"qconv{dims}_pointwise{overload}"
+    for dims in ("", "1d", "2d", "3d")
+    for overload in ("", ".tensor", ".binary", ".binary_tensor")
+}
+
+
 def test_ops_are_those_of_pytorch_and_more_relus_and_adds() -> None:
     assert len(STOCK_SCHEMAS) == 35  # what PyTorch 2.13 has: none was overlooked
-    assert set(schemas(OWN)) == set(STOCK_SCHEMAS) | TRANSPOSED_RELU | OTHER_ADDS
+    assert len(PLAIN) == 9
+    assert set(PLAIN) < POINTWISE | {"qconv_prepack"}
+    quantized = set(STOCK_SCHEMAS) | TRANSPOSED_RELU | OTHER_ADDS
+    assert set(schemas(OWN)) == quantized | POINTWISE | {"qconv_prepack"}
+
+
+@pytest.mark.parametrize("name", sorted(POINTWISE | {"qconv_prepack"}))
+def test_schema_of_a_plain_tensor_op_is_that_of_pytorch(name: str) -> None:
+    # The 2-D ones are all there.
+    stock = PLAIN.get(name) or PLAIN[re.sub(r"qconv(\dd)?_", "qconv2d_", name)]
+    own = schemas(OWN)[name]
+    assert own.partition("(")[2] == stock.partition("(")[2]
 
 
 @pytest.mark.parametrize("name", sorted(STOCK_SCHEMAS))

@@ -39,9 +39,7 @@ def variants(case: ConvCase) -> list[ConvData]:
         x = case.but(seed=seed, input_size=size, batch=1 + seed % 3).data().activation
         x = torch._make_per_tensor_quantized_tensor(x.int_repr(), 0.02 + 0.01 * seed, 50 * seed)
         scale = first.output_scale * (1 + seed)
-        result.append(
-            ConvData(x, first.weight, first.bias, first.geometry, scale, 100 + 5 * seed)
-        )
+        result.append(ConvData(x, first.weight, first.bias, first.geometry, scale, 100 + 5 * seed))
     return result
 
 
@@ -69,7 +67,9 @@ def calls(case: ConvCase, engine: str) -> list[Call]:
             assert_matches(add(), expected_sum(d, addend, relu))
             result += [(run, run()), (add, add())]
         x = d.activation.dequantize()
-        result.append((lambda x=x: op(f"{name}_dynamic")(x, params), op(f"{name}_dynamic")(x, params)))
+        result.append(
+            (lambda x=x: op(f"{name}_dynamic")(x, params), op(f"{name}_dynamic")(x, params))
+        )
     unpack = op(f"{name}_unpack")
     result.append((lambda: unpack(params)[0].int_repr(), unpack(params)[0].int_repr()))
     return result

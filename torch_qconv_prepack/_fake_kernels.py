@@ -14,7 +14,9 @@ from torch import Tensor
 _NAMESPACE = "torch_qconv_prepack"
 
 
-def _channels_last(tensor: Tensor, sizes: Sequence[int | torch.SymInt], dtype: torch.dtype) -> Tensor:
+def _channels_last(
+    tensor: Tensor, sizes: Sequence[int | torch.SymInt], dtype: torch.dtype
+) -> Tensor:
     """An empty tensor of sizes [batch, channels, spatial...], the channels innermost in memory."""
     memory = [sizes[0], *sizes[2:], sizes[1]]
     return tensor.new_empty(memory, dtype=dtype).movedim(-1, 1)
@@ -54,10 +56,23 @@ def _pointwise(
 
 def _unary(op: str) -> Any:
     def fake(
-        qx: Tensor, x_scale: Any, x_zero_point: Any, qw: Tensor, w_scale: Tensor,
-        w_zero_point: Tensor, bias: Tensor | None, stride: list[int], padding: list[int],
-        dilation: list[int], groups: int, output_scale: float, output_zero_point: int,
-        output_dtype: torch.dtype | None, attr: str, scalars: list[Any], algorithm: str | None,
+        qx: Tensor,
+        x_scale: Any,
+        x_zero_point: Any,
+        qw: Tensor,
+        w_scale: Tensor,
+        w_zero_point: Tensor,
+        bias: Tensor | None,
+        stride: list[int],
+        padding: list[int],
+        dilation: list[int],
+        groups: int,
+        output_scale: float,
+        output_zero_point: int,
+        output_dtype: torch.dtype | None,
+        attr: str,
+        scalars: list[Any],
+        algorithm: str | None,
     ) -> Tensor:
         return _pointwise(op, qx, qw, stride, padding, dilation, output_dtype)
 
@@ -66,12 +81,28 @@ def _unary(op: str) -> Any:
 
 def _binary(op: str) -> Any:
     def fake(
-        qx: Tensor, x_scale: Any, x_zero_point: Any, qw: Tensor, w_scale: Tensor,
-        w_zero_point: Tensor, qaccum: Tensor, bias: Tensor | None, stride: list[int],
-        padding: list[int], dilation: list[int], groups: int, output_scale: float,
-        output_zero_point: int, output_dtype: torch.dtype | None, accum_scale: float,
-        accum_zero_point: int, binary_attr: str, alpha: Any, unary_attr: str | None,
-        unary_scalars: list[Any], unary_algorithm: str | None,
+        qx: Tensor,
+        x_scale: Any,
+        x_zero_point: Any,
+        qw: Tensor,
+        w_scale: Tensor,
+        w_zero_point: Tensor,
+        qaccum: Tensor,
+        bias: Tensor | None,
+        stride: list[int],
+        padding: list[int],
+        dilation: list[int],
+        groups: int,
+        output_scale: float,
+        output_zero_point: int,
+        output_dtype: torch.dtype | None,
+        accum_scale: float,
+        accum_zero_point: int,
+        binary_attr: str,
+        alpha: Any,
+        unary_attr: str | None,
+        unary_scalars: list[Any],
+        unary_algorithm: str | None,
     ) -> Tensor:
         return _pointwise(op, qx, qw, stride, padding, dilation, output_dtype)
 

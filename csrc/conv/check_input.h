@@ -19,9 +19,9 @@ struct RunShape {
 void check_kind(
     const std::string& op, const ConvGeometry& geometry, int op_dims, bool op_transposed);
 
-// A per-tensor quint8 or qint8 activation [batch, channels, spatial...] with op_dims spatial dimensions, its
-// scale and zero point in range. The shape of a 1-D one gets its height of 1. Raises ValueError,
-// TypeError or NotImplementedError.
+// A per-tensor quint8 or qint8 activation [batch, channels, spatial...] with op_dims spatial
+// dimensions, its scale and zero point in range. The shape of a 1-D one gets its height of 1.
+// Raises ValueError, TypeError or NotImplementedError.
 RunShape check_quantized_input(
     const std::string& op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input);
 

@@ -31,8 +31,7 @@ PreparedActivation prepare_activation(
   result.view.scale = scale;
   result.view.zero_point = static_cast<int32_t>(zero_point);
   if (integers.scalar_type() == at::kChar) {
-    const at::Tensor shifted =
-        at::empty_like(result.memory, at::TensorOptions().dtype(at::kByte));
+    const at::Tensor shifted = at::empty_like(result.memory, at::TensorOptions().dtype(at::kByte));
     flip_sign_bits(
         static_cast<const uint8_t*>(result.memory.const_data_ptr()), shifted.numel(),
         shifted.mutable_data_ptr<uint8_t>());

@@ -25,7 +25,6 @@ struct PreparedActivation {
 };
 
 // integers: uint8 or int8 [batch, channels, spatial...], real = (q - zero_point) * scale.
-PreparedActivation prepare_activation(
-    const at::Tensor& integers, double scale, int64_t zero_point);
+PreparedActivation prepare_activation(const at::Tensor& integers, double scale, int64_t zero_point);
 
 }  // namespace qconv

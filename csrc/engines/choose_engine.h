@@ -10,8 +10,8 @@
 namespace qconv {
 
 // Who wants which engine, by name; the first that has a wish gets it:
-// argument, then the process's default (see set_default_engine_callback), then the saved state, then
-// "auto".
+// argument, then the process's default (see set_default_engine_callback), then the saved state,
+// then "auto".
 struct EngineRequest {
   std::optional<std::string> argument;
   std::optional<std::string> saved_state;

@@ -3,8 +3,7 @@
 namespace qconv {
 
 bool PackedConv::run_fused(
-    const std::string&, const RunShape&, const Activation&, const Epilogue&,
-    const Output&) const {
+    const std::string&, const RunShape&, const Activation&, const Epilogue&, const Output&) const {
   return false;
 }
 

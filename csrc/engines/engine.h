@@ -37,8 +37,8 @@ class PackedConv {
   virtual void run_to_float(
       const RunShape& shape, const Activation& input, float* output) const = 0;
 
-  // Convolves, applies the epilogue and stores the output, all in the library. Returns false, having
-  // done nothing, where the library can't: callers then go through run_to_float and
+  // Convolves, applies the epilogue and stores the output, all in the library. Returns false,
+  // having done nothing, where the library can't: callers then go through run_to_float and
   // apply_epilogue. Raises ValueError as run() does.
   virtual bool run_fused(
       const std::string& op, const RunShape& shape, const Activation& input,

@@ -27,8 +27,8 @@ int64_t default_engine() {
     ~Call() { --calls_under_way; }
   } const call;
   const DefaultEngineCallback callback = engine_of_context.load();
-  // A thread that Python doesn't know has no context. To make it known for the call, as the callback
-  // would, takes a lock that CPython 3.11 doesn't free in forked children.
+  // A thread that Python doesn't know has no context. To make it known for the call, as the
+  // callback would, takes a lock that CPython 3.11 doesn't free in forked children.
   const bool has_context = callback != nullptr && python_thread_state.load()() != nullptr;
   return has_context ? callback() : engine_of_process.load();
 }
@@ -47,12 +47,13 @@ std::vector<EngineRow> engines() {
 
 }  // namespace qconv
 
-// For torch_qconv_prepack/_default_engine.py, through ctypes, which calls it without the interpreter
-// lock; an op couldn't take function pointers. Engines are indices in engine_names(), or -1 for none.
+// For torch_qconv_prepack/_default_engine.py, through ctypes, which calls it without the
+// interpreter lock; an op couldn't take function pointers. Engines are indices in engine_names(),
+// or -1 for none.
 //
-// of_context: asks Python, from its threads only; nullptr: don't ask. When that returns, no thread is
-// in the old callback and none will enter it, so Python may shut down.
-// thread_state: PyGILState_GetThisThreadState, nullptr in threads that Python doesn't know.
+// of_context: asks Python, from its threads only; nullptr: don't ask. When that returns, no thread
+// is in the old callback and none will enter it, so Python may shut down. thread_state:
+// PyGILState_GetThisThreadState, nullptr in threads that Python doesn't know.
 extern "C" __attribute__((visibility("default"))) void torch_qconv_prepack_set_default_engine(
     qconv::DefaultEngineCallback of_context, qconv::ThreadState thread_state, int64_t of_process) {
   // Threads that were in the callback when the process forked don't exist in the child.

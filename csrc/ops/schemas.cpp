@@ -30,8 +30,9 @@ namespace {
   "(Tensor qx, " params                                                \
   " weight, int[] stride, int[] padding, int[] dilation, int groups, " \
   "float output_scale, int output_zero_point) -> Tensor"
-#define ADD_ARGUMENTS(params)                                                                     \
-  "(Tensor qx, Tensor qaccum, " params " packed_weight, float output_scale, int output_zero_point) " \
+#define ADD_ARGUMENTS(params)                                   \
+  "(Tensor qx, Tensor qaccum, " params                          \
+  " packed_weight, float output_scale, int output_zero_point) " \
   "-> Tensor"
 #define DYNAMIC_ARGUMENTS(params) \
   "(Tensor qx, " params " packed_weight, bool reduce_range=False) -> Tensor"
@@ -39,16 +40,16 @@ namespace {
   "(" params " packed_weights) -> (Tensor unpacked_weights, Tensor? B_origin)"
 
 // Of the ops on plain tensors, which are those of PyTorch's onednn:: namespace.
-#define POINTWISE_INPUTS(number, integer) \
+#define POINTWISE_INPUTS(number, integer)    \
   "(Tensor qx, " number " x_scale, " integer \
   " x_zero_point, Tensor qw, Tensor w_scale, Tensor w_zero_point, "
-#define POINTWISE_CONV                                                                           \
+#define POINTWISE_CONV                                                                          \
   "Tensor? bias, int[] stride, int[] padding, int[] dilation, int groups, float output_scale, " \
   "int output_zero_point, ScalarType? output_dtype, "
 #define UNARY_ARGUMENTS POINTWISE_CONV "str attr, Scalar?[] scalars, str? algorithm) -> Tensor"
-#define BINARY_ARGUMENTS                                                                         \
-  "Tensor(a!) qaccum, " POINTWISE_CONV                                                           \
-  "float accum_scale, int accum_zero_point, str binary_attr, Scalar? alpha, str? unary_attr, "   \
+#define BINARY_ARGUMENTS                                                                       \
+  "Tensor(a!) qaccum, " POINTWISE_CONV                                                         \
+  "float accum_scale, int accum_zero_point, str binary_attr, Scalar? alpha, str? unary_attr, " \
   "Scalar?[] unary_scalars, str? unary_algorithm) -> Tensor"
 
 using Conv1d = ConvOps<1, false>;
@@ -182,12 +183,24 @@ TORCH_LIBRARY(torch_qconv_prepack, m) {
   define(m, "conv2d_add_relu" ADD_ARGUMENTS(PARAMS_2D), BOXED(Conv2d::run_add<PostOp::kRelu>));
   define(m, "conv3d_add" ADD_ARGUMENTS(PARAMS_3D), BOXED(Conv3d::run_add<PostOp::kNone>));
   define(m, "conv3d_add_relu" ADD_ARGUMENTS(PARAMS_3D), BOXED(Conv3d::run_add<PostOp::kRelu>));
-  define(m, "conv_transpose1d_add" ADD_ARGUMENTS(PARAMS_2D), BOXED(ConvTranspose1d::run_add<PostOp::kNone>));
-  define(m, "conv_transpose1d_add_relu" ADD_ARGUMENTS(PARAMS_2D), BOXED(ConvTranspose1d::run_add<PostOp::kRelu>));
-  define(m, "conv_transpose2d_add" ADD_ARGUMENTS(PARAMS_2D), BOXED(ConvTranspose2d::run_add<PostOp::kNone>));
-  define(m, "conv_transpose2d_add_relu" ADD_ARGUMENTS(PARAMS_2D), BOXED(ConvTranspose2d::run_add<PostOp::kRelu>));
-  define(m, "conv_transpose3d_add" ADD_ARGUMENTS(PARAMS_3D), BOXED(ConvTranspose3d::run_add<PostOp::kNone>));
-  define(m, "conv_transpose3d_add_relu" ADD_ARGUMENTS(PARAMS_3D), BOXED(ConvTranspose3d::run_add<PostOp::kRelu>));
+  define(
+      m, "conv_transpose1d_add" ADD_ARGUMENTS(PARAMS_2D),
+      BOXED(ConvTranspose1d::run_add<PostOp::kNone>));
+  define(
+      m, "conv_transpose1d_add_relu" ADD_ARGUMENTS(PARAMS_2D),
+      BOXED(ConvTranspose1d::run_add<PostOp::kRelu>));
+  define(
+      m, "conv_transpose2d_add" ADD_ARGUMENTS(PARAMS_2D),
+      BOXED(ConvTranspose2d::run_add<PostOp::kNone>));
+  define(
+      m, "conv_transpose2d_add_relu" ADD_ARGUMENTS(PARAMS_2D),
+      BOXED(ConvTranspose2d::run_add<PostOp::kRelu>));
+  define(
+      m, "conv_transpose3d_add" ADD_ARGUMENTS(PARAMS_3D),
+      BOXED(ConvTranspose3d::run_add<PostOp::kNone>));
+  define(
+      m, "conv_transpose3d_add_relu" ADD_ARGUMENTS(PARAMS_3D),
+      BOXED(ConvTranspose3d::run_add<PostOp::kRelu>));
 
   // Run on float activations
   define(m, "conv1d_dynamic" DYNAMIC_ARGUMENTS(PARAMS_2D), BOXED(Conv1d::run_dynamic));

@@ -34,8 +34,7 @@ PackedParams<kSpatialDims>::PackedParams(
 
 template <int kSpatialDims>
 auto PackedParams<kSpatialDims>::pack(
-    const std::string& op, const ConvArguments& arguments, const EngineRequest& engine)
-    -> Pointer {
+    const std::string& op, const ConvArguments& arguments, const EngineRequest& engine) -> Pointer {
   CheckedConv checked = check_conv(op, arguments);
   auto conv = std::make_shared<const ConvDescription>(std::move(checked.description));
   EnginePacking packing = pack_with_engine(op, engine, conv, checked.weight);

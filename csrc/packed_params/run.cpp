@@ -53,7 +53,8 @@ at::Tensor run_conv(
     check_quantized_addend(op, "qaccum", op_dims, conv.geometry, shape, *addend);
     addend_memory = to_channels_last(integer_view(*addend));
     epilogue.addend = Addend{
-        addend_memory.const_data_ptr(), addend_memory.scalar_type(),
+        addend_memory.const_data_ptr(),
+        addend_memory.scalar_type(),
         {addend->q_scale(), static_cast<int32_t>(addend->q_zero_point())}};
   }
   const at::Tensor output = at::_empty_affine_quantized(

@@ -111,9 +111,8 @@ Entry& find_or_add_entry(const at::Tensor& weight) {
     all.pop_back();
   }
   all.push_front(
-      {{weight.storage().getWeakStorageImpl(),
-        weight.storage_offset(), dims(weight.sizes()), dims(weight.strides()), version_of(weight),
-        sample_of(weight)},
+      {{weight.storage().getWeakStorageImpl(), weight.storage_offset(), dims(weight.sizes()),
+        dims(weight.strides()), version_of(weight), sample_of(weight)},
        std::nullopt,
        {}});
   return all.front();

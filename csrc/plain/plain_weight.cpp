@@ -143,8 +143,7 @@ bool same_conv(const ConvDescription& conv, const PlainWeight& weight) {
   }
   for (size_t i = 0; i < conv.weight.scales.size(); ++i) {
     const auto entry = static_cast<int64_t>(i);
-    if (conv.weight.scales[i] !=
-            scale_at(weight.scales, weight.scales.numel() == 1 ? 0 : entry) ||
+    if (conv.weight.scales[i] != scale_at(weight.scales, weight.scales.numel() == 1 ? 0 : entry) ||
         conv.weight.zero_points[i] != zero_point_at(weight.zero_points, entry)) {
       return false;
     }

@@ -45,17 +45,19 @@ at::Tensor run_pointwise(
     check_addend(op, *binary, dtype, output_sizes(dims, conv.geometry, shape));
     addend_memory = to_channels_last(binary->addend);
     epilogue.addend = Addend{
-        addend_memory.const_data_ptr(), addend_memory.scalar_type(),
+        addend_memory.const_data_ptr(),
+        addend_memory.scalar_type(),
         {binary->scale, static_cast<int32_t>(binary->zero_point)}};
   }
-  const at::Tensor output = at::empty(
-      channels_last_sizes(dims, conv.geometry, shape), at::TensorOptions().dtype(dtype));
+  const at::Tensor output =
+      at::empty(channels_last_sizes(dims, conv.geometry, shape), at::TensorOptions().dtype(dtype));
   if (shape.batch > 0) {
     const PreparedActivation activation =
         prepare_activation(call.input, call.input_scale, call.input_zero_point);
     convolve(
         op, conv, *packed->packing.packed, shape, activation.view, epilogue,
-        {output.mutable_data_ptr(), dtype,
+        {output.mutable_data_ptr(),
+         dtype,
          {call.output_scale, static_cast<int32_t>(call.output_zero_point)}});
   }
   at::Tensor result = output.movedim(-1, 1);
@@ -93,8 +95,8 @@ at::Tensor prepack_plain(
     output_size(op, dims, geometry, stored);
   }
   // A copy in any case: what is done to the original later changes nothing.
-  const at::Tensor result = weight.weight.detach().movedim(1, -1).clone(
-      at::MemoryFormat::Contiguous).movedim(-1, 1);
+  const at::Tensor result =
+      weight.weight.detach().movedim(1, -1).clone(at::MemoryFormat::Contiguous).movedim(-1, 1);
   remember_engine(result, asked_for_engine({}));
   return result;
 }
