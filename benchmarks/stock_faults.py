@@ -71,7 +71,7 @@ def run(case: ConvCase, data: ConvData, packed: Any, relu: bool = False) -> torc
 
 
 def _compared(check: str, actual: torch.Tensor, data: ConvData, relu: bool = False) -> Observation:
-    difference = compare(actual, data.expected(relu))
+    difference = compare(actual, data.expected(relu, torch.backends.quantized.engine))
     fraction = difference.wrong / max(difference.total, 1)
     outcome = "right" if difference.acceptable else "wrong"
     return Observation(check, outcome, difference.worst, fraction)

@@ -27,7 +27,7 @@ class ConvData:
     output_scale: float
     output_zero_point: int
 
-    def expected(self, relu: bool = False) -> Expected:
+    def expected(self, relu: bool = False, engine: str | None = None) -> Expected:
         return quantized_conv(
             self.activation,
             self.weight,
@@ -36,6 +36,7 @@ class ConvData:
             self.output_scale,
             self.output_zero_point,
             relu,
+            engine,
         )
 
 

@@ -16,9 +16,10 @@ Made by `make matrix`, which runs every op on every row and holds it to the floa
 
 Each cell has an entry for 1-D, 2-D and 3-D: the largest difference from the reference in quanta,
 over runs with and without bias of the plain op, `_relu`, `_add` and `_add_relu`, and `_dynamic`
-within float32's rounding; or a letter where the engine refuses. Differences of 1 are roundings of values
-that lie nearer to a tie than float32 resolves, or for QNNPACK than a bias rounded to whole units
-allows. Activations and weights take their full range, strides are 2, paddings 1, kernels 3x2x3.
+within float32's rounding; or a letter where the engine refuses. Differences of 1 are roundings of
+values that lie nearer to a tie than float32 resolves; qnnpack's are from its own reference, whose
+bias is rounded to whole units. Activations and weights take their full range, strides are 2,
+paddings 1, kernels 3x2x3.
 
 """
 

@@ -11,7 +11,7 @@ from torch import Tensor
 import torch_qconv_prepack as qconv  # noqa: F401  (registers the ops)
 
 # Every engine that this machine can use. Tests of the ops run once per engine.
-ENGINES = ("fbgemm",)
+ENGINES = ("fbgemm", "qnnpack")
 
 # What engine= may be: policies and engines.
 ENGINE_NAMES = ("auto", "x86", *ENGINES)

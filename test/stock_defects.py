@@ -1,9 +1,21 @@
-"""Shapes on which PyTorch's fbgemm engine writes outside its buffers.
+"""Shapes that PyTorch's own engines refuse, or must not run in a test's process.
 
-Tests that compare with it must not run these in their own process. docs/fbgemm.md tells the causes.
+docs/fbgemm.md and docs/qnnpack.md tell the causes.
 """
 
 from conv_case import ConvCase
+
+
+def can_run(case: ConvCase, engine: str) -> bool:
+    """Whether stock's engine can be compared with: it takes the case and leaves memory alone."""
+    per_channel_transposed = case.transposed and case.per_channel
+    if engine == "fbgemm":
+        return not per_channel_transposed and not corrupts_memory(case)
+    if engine == "qnnpack":
+        # Reads past the scales of all groups but the first.
+        past_scales = per_channel_transposed and case.groups > 1
+        return not past_scales and not (case.transposed and case.dims == 3)
+    return True
 
 
 def corrupts_memory(case: ConvCase) -> bool:

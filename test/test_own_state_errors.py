@@ -92,7 +92,7 @@ def test_types(state: Any, error: type[Exception], text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "FBGEMM", "qnnpack", "fbgemm ", "fbgemm\0", "\u00e9", "x" * 300]
+    "name", ["", "FBGEMM", "xnnpack", "fbgemm ", "fbgemm\0", "\u00e9", "x" * 300]
 )
 def test_unknown_engine(name: str) -> None:
     assert_refused(replaced(OWN, 1, name), ValueError, "engine must be one of auto, ")

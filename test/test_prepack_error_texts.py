@@ -154,7 +154,7 @@ def test_unknown_engine() -> None:
         ValueError,
         lambda: CONV2D.prepack(engine="mkl"),
         """\
-conv2d_prepack: engine must be one of auto, x86, fbgemm, got 'mkl'
+conv2d_prepack: engine must be one of auto, x86, fbgemm, qnnpack, got 'mkl'
 """,
     )
 
@@ -165,6 +165,7 @@ def test_convolution_that_no_engine_runs() -> None:
         lambda: CONV2D.prepack(stride=[1, 2**30]),
         """\
 conv2d_prepack: engine auto can't run this conv2d (fbgemm: FBGEMM needs kernel extents,
-strides and padding below 2^30); engines that can: none
+strides and padding below 2^30; qnnpack: QNNPACK needs kernel extents, strides and padding
+below 2^30); engines that can: none
 """,
     )

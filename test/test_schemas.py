@@ -53,7 +53,7 @@ PLAIN = {
     for name, schema in schemas("onednn").items()
     if re.fullmatch(r"qconv(\d?d)?_(prepack|pointwise)", name.partition(".")[0])
 }
-# PyTorch has the overloads with tensors and two operands for 2-D, or the op of any dimensions, only.
+# PyTorch has some of these overloads for 2-D or any number of dimensions only.
 POINTWISE = {
     f"qconv{dims}_pointwise{overload}"
     for dims in ("", "1d", "2d", "3d")

@@ -40,7 +40,7 @@ def variants(case: ConvCase) -> list[ConvData]:
 def test_eight_threads_share_one_object(case: ConvCase, engine: str) -> None:
     data = variants(case)
     params = pack(data[0], engine)
-    expected = [(d.expected(), d.expected(relu=True)) for d in data]
+    expected = [(d.expected(engine=engine), d.expected(relu=True, engine=engine)) for d in data]
 
     def work(thread: int) -> None:
         name = "conv_transpose2d" if case.transposed else "conv2d"
@@ -69,6 +69,6 @@ def test_the_number_of_threads_changes_nothing(case: ConvCase, engine: str) -> N
             results.append(run(data, params).int_repr())
     finally:
         torch.set_num_threads(before)
-    assert_matches(results[0], data.expected())
+    assert_matches(results[0], data.expected(engine=engine))
     for result in results[1:]:
         assert torch.equal(result, results[0])

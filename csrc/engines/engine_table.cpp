@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engines/fbgemm/fbgemm_engine.h"
+#include "engines/qnnpack/qnnpack_engine.h"
 
 namespace qconv {
 namespace {
@@ -39,7 +40,7 @@ std::vector<const Engine*> auto_preference(const ConvDescription& conv) {
 }  // namespace
 
 const std::vector<const Engine*>& all_engines() {
-  static const std::vector<const Engine*> engines{&fbgemm_engine()};
+  static const std::vector<const Engine*> engines{&fbgemm_engine(), &qnnpack_engine()};
   return engines;
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,13 @@ def _report(
         size = (directory / file).stat().st_size
         return measured_row(title, measurements[file], labels, exact, size, must_be_exact)
 
-    rows = [row(backend.title, backend.file_name, backend.is_ours) for backend in backends]
+    rows = [
+        replace(
+            row(backend.title, backend.file_name, backend.is_ours),
+            rounds_bias=backend.rounds_bias,
+        )
+        for backend in backends
+    ]
     rows.append(Row("exact int8 reference", accuracy(exact, labels)))
     rows.append(row("float32", FLOAT_FILE))
     return Report(tuple(rows), float_accuracy=rows[-1].accuracy, images=len(labels))

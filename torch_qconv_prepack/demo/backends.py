@@ -31,6 +31,11 @@ class Backend:
         return self.namespace == OUR_NAMESPACE
 
     @property
+    def rounds_bias(self) -> bool:
+        """Whether the bias is rounded to whole units of the int32 sums, as QNNPACK needs it."""
+        return self.engine == "qnnpack"
+
+    @property
     def title(self) -> str:
         """The name of its row in the table."""
         return f"{self.engine} (ours)" if self.is_ours else f"stock PyTorch (engine {self.engine})"

@@ -4,6 +4,7 @@
 #include <torch/version.h>
 
 #include "engines/fbgemm/packed_conv.h"
+#include "engines/size_limits.h"
 
 namespace qconv {
 namespace {
@@ -38,20 +39,7 @@ class FbgemmEngine final : public Engine {
   }
 
   std::optional<std::string> why_unsupported(const ConvDescription& conv) const override {
-    // FBGEMM counts with int: the packed weight, and the padded size of a transposed kernel.
-    constexpr int64_t limit = int64_t{1} << 30;
-    const ConvGeometry& geometry = conv.geometry;
-    if (geometry.reduction_length() >= limit / geometry.out_channels) {
-      return "FBGEMM needs weights of less than 2^30 elements";
-    }
-    for (int i = 0; i < geometry.spatial_dims(); ++i) {
-      if (geometry.dilation[i] * geometry.kernel[i] + 2 * geometry.padding[i] + geometry.stride[i] +
-              geometry.output_padding[i] >=
-          limit) {
-        return "FBGEMM needs kernel extents, strides and padding below 2^30";
-      }
-    }
-    return std::nullopt;
+    return why_too_large("FBGEMM", conv.geometry);
   }
 
   std::unique_ptr<const PackedConv> pack(

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "engines/engine.h"
-#include "engines/fbgemm/requantization.h"
 #include "engines/exact/weight_facts.h"
+#include "engines/fbgemm/requantization.h"
 
 namespace qconv {
 

@@ -4,8 +4,9 @@
 #include <limits>
 #include <mutex>
 
+#include "engines/exact/exact_conv.h"
 #include "engines/fbgemm/conv_parameters.h"
-#include "engines/fbgemm/exact_conv.h"
+#include "engines/fbgemm/exact_requantization.h"
 #include "engines/fbgemm/kernel.h"
 #include "engines/weight_layout.h"
 
@@ -113,7 +114,7 @@ class FbgemmPackedConv final : public PackedConv {
     if (kernel_can_run(shape) && scales.fits_int32) {
       kernel_->run(shape, input, scales, quantization.zero_point, post_op, output);
     } else {
-      exact().run(shape, input, scales, quantization, post_op, output);
+      run_exactly(exact(), *conv_, shape, input, scales, quantization, post_op, output);
     }
   }
 

@@ -2,19 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
-#include "conv/check.h"
+#include "engines/scale_check.h"
 
 namespace qconv {
 namespace {
 
 int64_t entries(const ConvDescription& conv) {
   return conv.weight.per_channel ? conv.geometry.out_channels : 1;
-}
-
-bool is_normal(float value) {
-  return std::isfinite(value) && value >= std::numeric_limits<float>::min();
 }
 
 // The largest |bias / input_times_weight| where one entry serves every channel, or channel's own.
@@ -34,7 +29,7 @@ double largest_bias_in_sums(const ConvDescription& conv, const std::vector<float
 bool products_are_normal(const ConvDescription& conv, double input_scale) {
   const auto input = static_cast<float>(input_scale);
   return std::all_of(conv.weight.scales.begin(), conv.weight.scales.end(), [&](double scale) {
-    return is_normal(input * static_cast<float>(scale));
+    return is_normal_float32(input * static_cast<float>(scale));
   });
 }
 
@@ -47,10 +42,7 @@ RequantizationScales requantization_scales(
   for (int64_t channel = 0; channel < entries(conv); ++channel) {
     const auto weight = static_cast<float>(conv.weight.scales[conv.channel_index(channel)]);
     const float product = input * weight;
-    QCONV_CHECK_VALUE(
-        is_normal(product) && is_normal(product / output), op,
-        "input scale * weight scale / output_scale must stay a normal float32 number, got ",
-        input_scale, " * ", weight, " / ", output_scale, " for output channel ", channel);
+    check_float32_scales(op, product, product / output, input_scale, weight, output_scale, channel);
     result.input_times_weight.push_back(product);
     result.multiplier.push_back(product / output);
   }

@@ -1,13 +1,10 @@
-#include "engines/fbgemm/exact_conv.h"
+#include "engines/exact/exact_conv.h"
 
 #include <ATen/Parallel.h>
-#include <fbgemm/Fbgemm.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
-#include "engines/fbgemm/epilogue_kind.h"
 #include "engines/exact/tap_table.h"
 #include "engines/exact/vector_clones.h"
 
@@ -70,22 +67,6 @@ QCONV_VECTOR_CLONES void add_dense_tap(
 // Output pixels whose sums are held at once: enough to share the epilogue's set-up, few enough
 // for the sums of 1024 channels to stay in a 256 KB cache.
 constexpr int64_t kPixelsPerRun = 32;
-
-template <bool kRelu, ::fbgemm::QuantizationGranularity kGranularity>
-void requantize(
-    const ConvDescription& conv, const RequantizationScales& scales, int32_t zero_point,
-    int64_t pixels, int32_t* sums, uint8_t* output) {
-  // The sums come without their zero points' parts, so the epilogue sees symmetric operands.
-  static constexpr std::array<int32_t, 1> kNoZeroPoint{};
-  const auto columns = static_cast<int>(conv.geometry.out_channels);
-  ::fbgemm::DoNothing<> nothing{};
-  const ::fbgemm::ReQuantizeOutput<kRelu, kGranularity, float> epilogue(
-      nothing, scales.multiplier.data(), zero_point, 0, kNoZeroPoint.data(), nullptr, nullptr,
-      conv.bias ? conv.bias->data() : nullptr, static_cast<uint32_t>(columns), 1,
-      scales.input_times_weight.data());
-  epilogue.template f<::fbgemm::inst_set_t::avx2>(
-      output, sums, {0, static_cast<int>(pixels), 0, columns}, columns, columns);
-}
 
 }  // namespace
 
@@ -161,9 +142,8 @@ void ExactConv::sum_pixel(
   }
 }
 
-template <typename Consume>
 void ExactConv::for_each_run(
-    const RunShape& shape, const Activation& input, const Consume& consume) const {
+    const RunShape& shape, const Activation& input, Consume consume) const {
   const ConvGeometry& geometry = conv_->geometry;
   const TapTable table(geometry, shape);
   const int64_t pixels = shape.batch * table.output_pixels();
@@ -187,19 +167,12 @@ void ExactConv::for_each_run(
 }
 
 void ExactConv::run(
-    const RunShape& shape, const Activation& input, const RequantizationScales& scales,
-    const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const {
+    const RunShape& shape, const Activation& input, const OutputQuantization& quantization,
+    PostOp post_op, uint8_t* output) const {
   const int64_t channels = conv_->geometry.out_channels;
-  for_each_run(shape, input, [&](int64_t first, int64_t pixels, int32_t* sums) {
+  const double smallest = post_op == PostOp::kRelu ? quantization.zero_point : 0;
+  for_each_run(shape, input, [&](int64_t first, int64_t pixels, const int32_t* sums) {
     uint8_t* destination = output + first * channels;
-    if (scales.fits_int32) {
-      with_epilogue_kind(*conv_, post_op, [&](auto relu, auto granularity) {
-        requantize<relu(), granularity()>(
-            *conv_, scales, quantization.zero_point, pixels, sums, destination);
-      });
-      return;
-    }
-    const double smallest = post_op == PostOp::kRelu ? quantization.zero_point : 0;
     for (int64_t i = 0; i < pixels * channels; ++i) {
       const double quanta =
           std::nearbyint(real_value(input, i % channels, sums[i]) / quantization.scale);
