@@ -5,9 +5,12 @@ themselves when ``torch_qconv_prepack/_library.py`` loads it with ``torch.ops.lo
 """
 
 import os
+import re
+import site
 import subprocess
 import sys
 import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -39,6 +42,69 @@ def files(pattern: str) -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "csrc").rglob(pattern))
 
 
+@dataclass(frozen=True)
+class Onednn:
+    """A oneDNN to build with."""
+
+    version: str
+    include: Path
+    lib: Path
+
+
+MIN_ONEDNN = (3, 2)  # below 4; csrc/engines/onednn/onednn_engine.cpp states the same bounds
+HOW_TO_GET_ONEDNN = "pip install onednn-cpu-gomp onednn-devel-cpu-gomp, or set ONEDNN_ROOT"
+
+
+def onednn_in(prefix: Path) -> Onednn | None:
+    """The oneDNN installed under ``prefix``, if there is one that will do."""
+    header = prefix / "include" / "oneapi" / "dnnl" / "dnnl_version.h"
+    libs = ("lib", "lib64", f"lib/{sysconfig.get_config_var('MULTIARCH')}")
+    lib = next((prefix / lib for lib in libs if (prefix / lib / "libdnnl.so").exists()), None)
+    if lib is None or not header.is_file():
+        return None
+    found = dict(re.findall(r"#define DNNL_VERSION_(\w+)\s+(\d+)", header.read_text()))
+    version = tuple(int(found.get(part, 0)) for part in ("MAJOR", "MINOR", "PATCH"))
+    if not MIN_ONEDNN <= version < (4,):
+        return None
+    return Onednn(".".join(map(str, version)), prefix / "include", lib)
+
+
+def find_onednn() -> Onednn | None:
+    """The oneDNN under ONEDNN_ROOT, else in this Python's environment; prints what it found.
+
+    Building without it is no error, unless ONEDNN_ROOT asks for it. QCONV_WITHOUT_ONEDNN=1 builds
+    without it even if it is there.
+    """
+    bounds = f"oneDNN >= {'.'.join(map(str, MIN_ONEDNN))} and < 4"
+    root = os.environ.get("ONEDNN_ROOT")
+    if os.environ.get("QCONV_WITHOUT_ONEDNN", "0") not in ("", "0"):
+        print("torch_qconv_prepack: building without oneDNN (QCONV_WITHOUT_ONEDNN is set)")
+        return None
+    prefixes = [root] if root else [sysconfig.get_path("data"), sys.prefix, site.getuserbase()]
+    onednn = next(filter(None, (onednn_in(Path(prefix)) for prefix in prefixes)), None)
+    if onednn:
+        print(f"torch_qconv_prepack: building with oneDNN {onednn.version} of {onednn.lib}")
+    elif root:
+        sys.exit(f"torch_qconv_prepack: ONEDNN_ROOT must hold {bounds}, found none in {root}")
+    else:
+        print(f"torch_qconv_prepack: building without {bounds}; for it, {HOW_TO_GET_ONEDNN}")
+    return onednn
+
+
+ONEDNN = find_onednn()
+
+
+def sources() -> list[str]:
+    """What to compile: of the folder of oneDNN's engine, what needs oneDNN or what replaces it."""
+    folder = Path("csrc", "engines", "onednn")
+    replacement = str(folder / "built_without_onednn.cpp")
+    return [
+        path
+        for path in files("*.cpp")
+        if Path(path).parent != folder or (path == replacement) == (ONEDNN is None)
+    ]
+
+
 # No -march: the baseline must run on every x86-64 or arm64 machine. A kernel asks for newer
 # instructions with a target attribute on its own functions.
 COMPILE_FLAGS = [
@@ -60,19 +126,24 @@ COMPILE_FLAGS = [
     # so recompiles every file.
     f'-DTORCH_QCONV_BUILT_WITH_TORCH="{torch.__version__}"',
 ]
+if ONEDNN:
+    major, minor, _ = ONEDNN.version.split(".")
+    COMPILE_FLAGS += [f"-DQCONV_ONEDNN_MAJOR={major}", f"-DQCONV_ONEDNN_MINOR={minor}"]
 # -isystem instead of -I (which is why this is not a cpp_extension.CppExtension): -Werror is meant
-# for this project's code, not for torch's headers.
-for include_path in cpp_extension.include_paths():
+# for this project's code, not for the headers of libraries. oneDNN's come before torch's, which has
+# some of another oneDNN among its own.
+for include_path in [*([str(ONEDNN.include)] if ONEDNN else []), *cpp_extension.include_paths()]:
     COMPILE_FLAGS += ["-isystem", include_path]
 
 extension = Extension(
     "torch_qconv_prepack._quantized",
-    sources=files("*.cpp"),
+    sources=sources(),
     depends=files("*.h"),
     include_dirs=[str(ROOT / "csrc")],
-    library_dirs=cpp_extension.library_paths(),
+    # No rpath to oneDNN: _library.py finds it where the package is used.
+    library_dirs=[*cpp_extension.library_paths(), *([str(ONEDNN.lib)] if ONEDNN else [])],
     # Not torch_python: the library has no Python in it.
-    libraries=["c10", "torch_cpu", "torch"],
+    libraries=["c10", "torch_cpu", "torch", *(["dnnl"] if ONEDNN else [])],
     extra_compile_args=COMPILE_FLAGS,
     language="c++",
 )
@@ -108,6 +179,7 @@ class BuildExtension(cpp_extension.BuildExtension):
             f"TORCH_VERSION = {str(torch.__version__)!r}\n"
             f"COMPILER = {compiler.stdout.splitlines()[0]!r}\n"
             f"CXX11_ABI = {torch.compiled_with_cxx11_abi()!r}\n"
+            f"ONEDNN_VERSION = {ONEDNN.version if ONEDNN else None!r}\n"
         )
 
 

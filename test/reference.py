@@ -33,6 +33,10 @@ FLOAT32_REQUANTIZATION = 10 * FLOAT32_ROUNDING
 # alike. Our qnnpack engine does so too, except where a unit is more than a quantum of the output.
 ROUND_THE_BIAS = ("qnnpack",)
 
+# oneDNN adds the zero point before it rounds to an integer, in float32: results that are not
+# clamped lie below 256 there, so that this sum rounds by at most half an ulp of that.
+ADD_ZERO_POINT_IN_FLOAT32 = ("onednn",)
+
 
 @dataclass(frozen=True)
 class ConvGeometry:
@@ -175,10 +179,12 @@ def quantized_conv(
 ) -> Expected:
     """The output quantized to 0..255. ReLU is a clamp at the zero point.
 
-    engine: whose rounding of the bias is allowed for, see ROUND_THE_BIAS.
+    engine: whose rounding is allowed for, see ROUND_THE_BIAS and ADD_ZERO_POINT_IN_FLOAT32.
     """
     scaled = _scaled_sum(qx, qweight, geometry) / output_scale
     error = scaled.abs() * FLOAT32_REQUANTIZATION
+    if engine in ADD_ZERO_POINT_IN_FLOAT32:
+        error = error + 256 * FLOAT32_ROUNDING
     if bias is not None:
         units = qx.q_scale() * weight_scales(qweight, geometry)
         at_ties = torch.zeros_like(units)

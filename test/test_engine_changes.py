@@ -7,7 +7,7 @@ import torch
 from comparison import assert_matches
 from conv_case import ConvCase
 from ops import ENGINES, named, op, pack, run
-from packed_examples import state_of
+from saved_states import state_of
 
 import torch_qconv_prepack as qconv
 

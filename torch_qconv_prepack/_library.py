@@ -8,8 +8,14 @@ the dynamic linker is an unreadable symbol error at best and a crash at worst.
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import os
 import runpy
+import site
+import sys
+import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +26,7 @@ __all__ = ["BuildInfo", "load"]
 MIN_TORCH = (2, 11)  # setup.py and pyproject.toml state the same bound
 LIBRARY = Path(__file__).with_name("_quantized.so")
 RECORD = Path(__file__).with_name("_build_info.py")
+ONEDNN_SONAME = "libdnnl.so.3"
 REBUILD = (
     "in the source directory of torch_qconv_prepack run "
     "`make build` or `pip install --no-build-isolation .`"
@@ -35,12 +42,14 @@ class BuildInfo:
         torch_version: of the torch whose headers and libraries were used, as ``"2.13.0+cpu"``.
         compiler: first line of what the compiler prints with ``--version``.
         cxx11_abi: whether ``std::string`` has the layout of C++11 (``_GLIBCXX_USE_CXX11_ABI=1``).
+        onednn_version: of the oneDNN it was built with, as ``"3.2.0"``, or None without.
     """
 
     version: str
     torch_version: str
     compiler: str
     cxx11_abi: bool
+    onednn_version: str | None = None
 
 
 @functools.cache
@@ -59,6 +68,8 @@ def load() -> BuildInfo:
     check_library_exists(LIBRARY)
     info = read_build_info(RECORD)
     check_same_release(info.torch_version, running)
+    if info.onednn_version is not None:
+        load_onednn(info.onednn_version)
     load_library(LIBRARY, info, running)
     return info
 
@@ -91,6 +102,7 @@ def read_build_info(record: Path) -> BuildInfo:
             torch_version=names["TORCH_VERSION"],
             compiler=names["COMPILER"],
             cxx11_abi=names["CXX11_ABI"],
+            onednn_version=names["ONEDNN_VERSION"],
         )
     except (OSError, KeyError) as error:
         raise ImportError(
@@ -107,6 +119,42 @@ def check_same_release(built_with: str, running: str) -> None:
             f"torch that imports it is {running}, and torch's C++ interface for quantized tensors "
             f"differs between releases; to rebuild it with torch {running}, {REBUILD}"
         )
+
+
+def onednn_candidates() -> Iterator[str]:
+    """Yield where oneDNN may be: below ONEDNN_ROOT, in this environment, anywhere the linker looks."""
+    root = os.environ.get("ONEDNN_ROOT")
+    prefixes = [root] if root else []
+    prefixes += [sys.prefix, sysconfig.get_path("data"), site.getuserbase()]
+    for prefix in dict.fromkeys(prefixes):
+        for lib in ("lib", "lib64"):
+            path = Path(prefix, lib, ONEDNN_SONAME)
+            if path.is_file():
+                yield str(path)
+    yield ONEDNN_SONAME
+
+
+def load_onednn(built_with: str) -> None:
+    """Load oneDNN, which the C++ library names without saying where it is.
+
+    torch is imported before, so that both use torch's OpenMP and thus one pool of threads.
+
+    Raises:
+        ImportError: it is nowhere to be found, or none found can be loaded.
+    """
+    reasons = []
+    for candidate in onednn_candidates():
+        try:
+            ctypes.CDLL(candidate)
+        except OSError as error:
+            reasons.append(str(error))
+        else:
+            return
+    raise ImportError(
+        f"torch_qconv_prepack: its C++ library was built with oneDNN {built_with}, which cannot be "
+        f"loaded ({'; '.join(reasons)}); install it (pip install onednn-cpu-gomp) or set "
+        f"ONEDNN_ROOT to where it is; or, to do without it, set QCONV_WITHOUT_ONEDNN=1 and {REBUILD}"
+    )
 
 
 def load_library(library: Path, info: BuildInfo, running: str) -> None:

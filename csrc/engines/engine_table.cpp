@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engines/fbgemm/fbgemm_engine.h"
+#include "engines/onednn/onednn_engine.h"
 #include "engines/qnnpack/qnnpack_engine.h"
 
 namespace qconv {
@@ -22,7 +23,9 @@ bool x86_takes_onednn(const ConvDescription& conv) {
 }
 
 std::vector<const Engine*> x86_preference(const ConvDescription& conv) {
-  (void)x86_takes_onednn(conv);
+  if (x86_takes_onednn(conv)) {
+    return {&onednn_engine(), &fbgemm_engine()};
+  }
   return {&fbgemm_engine()};
 }
 
@@ -40,7 +43,8 @@ std::vector<const Engine*> auto_preference(const ConvDescription& conv) {
 }  // namespace
 
 const std::vector<const Engine*>& all_engines() {
-  static const std::vector<const Engine*> engines{&fbgemm_engine(), &qnnpack_engine()};
+  static const std::vector<const Engine*> engines{
+      &fbgemm_engine(), &onednn_engine(), &qnnpack_engine()};
   return engines;
 }
 

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "conv/geometry.h"
+
+namespace qconv::onednn {
+
+// oneDNN's own name of the most capable instruction set that it uses on this machine, as
+// "avx512_core_vnni".
+std::string instruction_set();
+
+// Whether an implementation (oneDNN's name, as "brgconv:avx512_core_vnni") is known to be right for
+// this convolution; docs/onednn.md says what is known of each.
+// no_pair_saturates: see WeightFacts.
+bool is_right(
+    const std::string& implementation, const ConvGeometry& geometry, bool no_pair_saturates);
+
+}  // namespace qconv::onednn

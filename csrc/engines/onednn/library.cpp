@@ -1,0 +1,46 @@
+#include "engines/onednn/library.h"
+
+#include <memory>
+#include <new>
+
+namespace qconv::onednn {
+
+const dnnl::engine& cpu() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+const dnnl::stream& stream() {
+  thread_local const dnnl::stream stream(cpu());
+  return stream;
+}
+
+void check(dnnl_status_t status, const char* doing) {
+  dnnl::error::wrap_c_api(status, doing);
+}
+
+void* scratchpad(size_t bytes) {
+  constexpr size_t kKept = size_t{4} << 20;
+  constexpr std::align_val_t kAlignment{64};
+  struct Free {
+    void operator()(void* memory) const { ::operator delete(memory, kAlignment); }
+  };
+  thread_local std::unique_ptr<void, Free> memory;
+  thread_local size_t size = 0;
+  // A larger one than is kept goes at the thread's next call of another size.
+  if (bytes > size || (size > kKept && bytes != size)) {
+    memory.reset();
+    size = 0;
+    memory.reset(::operator new(bytes, kAlignment));
+    size = bytes;
+  }
+  return memory.get();
+}
+
+std::string version_string() {
+  const dnnl_version_t& version = *dnnl_version();
+  return std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+      std::to_string(version.patch);
+}
+
+}  // namespace qconv::onednn

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <oneapi/dnnl/dnnl.hpp>
+#include <oneapi/dnnl/dnnl_debug.h>
+
+#include <string>
+
+#include "conv/check.h"
+
+namespace qconv::onednn {
+
+// One for the process, as oneDNN wants it.
+const dnnl::engine& cpu();
+
+// This thread's.
+const dnnl::stream& stream();
+
+// Raises dnnl::error.
+void check(dnnl_status_t status, const char* doing);
+
+// 64-byte aligned memory of this thread for what a primitive needs while it runs. Small ones are
+// kept for the thread's next call.
+void* scratchpad(size_t bytes);
+
+std::string version_string();  // "3.2.0"
+
+// Calls use(), and turns what oneDNN throws into NotImplementedError.
+template <typename Use>
+auto with_clear_errors(const std::string& op, const Use& use) {
+  try {
+    return use();
+  } catch (const dnnl::error& error) {
+    QCONV_CHECK_IMPLEMENTED(
+        false, op, "oneDNN ", version_string(), " failed (", error.what(), ", status ",
+        dnnl_status2str(error.status), "); pack with another engine");
+  }
+}
+
+}  // namespace qconv::onednn
