@@ -111,7 +111,7 @@ def run_ops(data: ConvData, engine: str, outcome: Outcome) -> None:
         y = op(f"{name}_add{suffix}")(
             data.activation, addend, params, data.output_scale, data.output_zero_point
         )
-        outputs[f"_add{suffix}"] = (y, expected_sum(data, addend, relu))
+        outputs[f"_add{suffix}"] = (y, expected_sum(data, addend, relu, used))
     for suffix, (actual, expected) in outputs.items():
         difference = compare(actual, expected)
         outcome.worst = max(outcome.worst, difference.worst)

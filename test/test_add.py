@@ -49,7 +49,7 @@ def test_adds_before_the_relu(case: ConvCase, relu: bool, signed: bool, engine: 
     name = kind(case.dims, case.transposed) + ("_add_relu" if relu else "_add")
     arguments = (signed_copy(addend) if signed else addend, pack(data, engine), data.output_scale)
     y = op(name)(data.activation, *arguments, data.output_zero_point)
-    assert_matches(y, expected_sum(data, addend, relu))
+    assert_matches(y, expected_sum(data, addend, relu, engine))
     assert torch.equal(addend.int_repr(), before.int_repr())
     # A channels-last addend lies in memory as the output does: it must not be written to either.
     if case.dims == 2:

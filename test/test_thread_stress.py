@@ -64,7 +64,7 @@ def calls(case: ConvCase, engine: str) -> list[Call]:
                 return op(f"{name}_add{suffix}")(d.activation, a, *output).int_repr()
 
             assert_matches(run(), d.expected(relu=relu, engine=params.engine()))
-            assert_matches(add(), expected_sum(d, addend, relu))
+            assert_matches(add(), expected_sum(d, addend, relu, params.engine()))
             result += [(run, run()), (add, add())]
         x = d.activation.dequantize()
         result.append(
