@@ -67,7 +67,7 @@ def test_run_equals_pytorch(case: ConvCase, dtype: torch.dtype | None, attr: str
     if case.dims != 2 and attr not in ("none", "relu"):
         pytest.skip("PyTorch has this attr for 2-D only")
     if case.dims == 3 and attr == "relu":
-        pytest.skip("PyTorch has no 3-D relu")
+        pytest.skip("PyTorch has no function for 3-D")
     call = PlainCall(case.data(), attr, dtype)
     ours, stock = call.run(call.prepack()), call.run(call.prepack("onednn"), "onednn")
     assert (ours.dtype, ours.shape) == (stock.dtype, stock.shape)
@@ -83,6 +83,13 @@ def test_the_engine_is_the_default_at_prepacking(engine: str) -> None:
     with qconv.engine(engine):
         weight = call.prepack()
     assert_is(call.run(weight), call, call.real())
+
+
+def test_pytorch_ignores_weight_zero_points() -> None:
+    call = PlainCall(BASE.but(weight_zero_points=True, full_range=True).data())
+    ours, stock = call.run(call.prepack()), call.run(call.prepack("onednn"), "onednn")
+    assert_is(ours, call, call.real())
+    assert int((ours.long() - stock.long()).abs().max()) > 10
 
 
 def test_weight_may_be_copied_saved_and_written_to() -> None:
