@@ -8,13 +8,23 @@ import torch
 from conv_case import ConvCase, ConvData
 from torch import Tensor
 
-import torch_qconv_prepack as qconv  # noqa: F401  (registers the ops)
+import torch_qconv_prepack as qconv
 
 # Every engine that this machine can use. Tests of the ops run once per engine.
-ENGINES = ("fbgemm", "qnnpack")
+ENGINES = tuple(
+    record.name for record in qconv.engines() if record.kind == "engine" and record.available
+)
 
 # What engine= may be: policies and engines.
 ENGINE_NAMES = ("auto", "x86", *ENGINES)
+
+# Engines that refuse weights with a zero point other than 0.
+SYMMETRIC_ONLY = ("onednn",)
+
+
+def supported(case: ConvCase, engine: str) -> ConvCase:
+    """The case itself, or the nearest to it that the engine takes."""
+    return case.but(weight_zero_points=False) if engine in SYMMETRIC_ONLY else case
 
 
 def kind(dims: int, transposed: bool) -> str:

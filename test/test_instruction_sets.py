@@ -6,9 +6,27 @@ import sys
 from pathlib import Path
 
 import pytest
+from ops import ENGINES
 
 # What FBGEMM calls AVX2 and AVX512 has no VNNI instructions: its kernels saturate at int16 there.
 FBGEMM_SETS = ("AVX2", "AVX512")
+
+
+# oneDNN's implementations differ for each of these.
+ONEDNN_SETS = ("SSE41", "AVX2", "AVX512_CORE", "AVX512_CORE_VNNI")
+
+
+@pytest.mark.skipif("onednn" not in ENGINES, reason="built without oneDNN")
+@pytest.mark.parametrize("name", ONEDNN_SETS)
+def test_onednn_engine_held_to(name: str) -> None:
+    tests = [str(Path(__file__).with_name(n)) for n in ("test_convolution.py", "test_onednn.py")]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "onednn", *tests],
+        env=os.environ | {"ONEDNN_MAX_CPU_ISA": name},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout[-3000:]
 
 
 @pytest.mark.parametrize("name", FBGEMM_SETS)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils import cpp_extension
 
 import torch_qconv_prepack
 from torch_qconv_prepack import _library
@@ -177,3 +178,80 @@ def test_a_regular_install_is_complete_without_the_source_tree(tmp_path: Path) -
     )
     assert status == 0, output
     assert Path(output.strip().splitlines()[-1]) == installed / "__init__.py"
+
+
+@pytest.mark.parametrize("name", ["libdnnl.so.3", "no_such_library.so"])
+def test_onednn_is_loaded_from_where_it_is_or_reported(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_library, "ONEDNN_SONAME", name)
+    monkeypatch.setenv("ONEDNN_ROOT", str(tmp_path))
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / name).write_bytes(b"no shared library")
+    first, *others = _library.onednn_candidates()
+    assert first == str(tmp_path / "lib" / name)
+    assert others[-1] == name  # wherever the dynamic linker looks
+    if name == "no_such_library.so":
+        with pytest.raises(ImportError) as error:
+            _library.load_onednn("3.2.0")
+        message = str(error.value)
+        assert "built with oneDNN 3.2.0, which cannot be loaded" in message
+        assert "pip install onednn-cpu-gomp" in message
+
+
+def setup_output(tmp_path: Path, **variables: str) -> tuple[int, str]:
+    """Exit status and output of setup.py with these environment variables, building nothing."""
+    result = subprocess.run(
+        [sys.executable, "setup.py", "--version"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return result.returncode, result.stdout
+
+
+def fake_onednn(root: Path, version: tuple[int, int, int]) -> None:
+    header = root / "include" / "oneapi" / "dnnl" / "dnnl_version.h"
+    header.parent.mkdir(parents=True)
+    parts = zip(("MAJOR", "MINOR", "PATCH"), version, strict=True)
+    header.write_text("".join(f"#define DNNL_VERSION_{name} {n}\n" for name, n in parts))
+    (root / "lib64").mkdir()
+    (root / "lib64" / "libdnnl.so").touch()
+
+
+def test_setup_can_be_told_to_do_without_onednn(tmp_path: Path) -> None:
+    status, output = setup_output(tmp_path, QCONV_WITHOUT_ONEDNN="1")
+    assert status == 0, output
+    assert "building without oneDNN (QCONV_WITHOUT_ONEDNN is set)" in output
+
+
+def test_setup_takes_the_onednn_under_its_root(tmp_path: Path) -> None:
+    fake_onednn(tmp_path, (3, 5, 1))
+    status, output = setup_output(tmp_path, ONEDNN_ROOT=str(tmp_path))
+    assert status == 0, output
+    assert f"building with oneDNN 3.5.1 of {tmp_path / 'lib64'}" in output
+
+
+@pytest.mark.parametrize("version", [(3, 1, 9), (4, 0, 0), None])
+def test_setup_refuses_a_root_without_a_onednn_that_will_do(
+    tmp_path: Path, version: tuple[int, int, int] | None
+) -> None:
+    if version:
+        fake_onednn(tmp_path, version)
+    status, output = setup_output(tmp_path, ONEDNN_ROOT=str(tmp_path))
+    assert status == 1, output
+    assert f"ONEDNN_ROOT must hold oneDNN >= 3.2 and < 4, found none in {tmp_path}" in output
+
+
+def test_the_source_for_builds_without_onednn_compiles() -> None:
+    source = "csrc/engines/onednn/built_without_onednn.cpp"
+    flags = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc'}"]
+    for path in cpp_extension.include_paths():
+        flags += ["-isystem", path]
+    result = subprocess.run(
+        [cpp_extension.get_cxx_compiler(), *flags, source], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr

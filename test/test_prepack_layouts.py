@@ -9,7 +9,7 @@ import pytest
 import torch
 from comparison import assert_matches
 from conv_case import ConvCase, ConvData
-from ops import ENGINES, kind, pack, run
+from ops import ENGINES, kind, pack, run, supported
 from torch import Tensor, nn
 
 # Channel counts and kernel sizes differ, so that a confusion of the axes shows.
@@ -102,7 +102,7 @@ def with_layout(weight: Tensor, layout: Callable[[Tensor], Tensor]) -> Tensor:
 def test_weight_of_any_strides(
     case: ConvCase, layout: Callable[[Tensor], Tensor], engine: str
 ) -> None:
-    data = case.data()
+    data = supported(case, engine).data()
     weight = with_layout(data.weight, layout)
     assert weight.storage_offset() > 0 or weight.stride() != data.weight.stride()
     check(replace(data, weight=weight), engine)
@@ -124,14 +124,14 @@ BIAS_LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 @every_case
 @pytest.mark.parametrize("layout", BIAS_LAYOUTS)
 def test_bias_of_any_strides_and_history(case: ConvCase, layout: str, engine: str) -> None:
-    data = case.data()
+    data = supported(case, engine).data()
     assert data.bias is not None
     check(replace(data, bias=BIAS_LAYOUTS[layout](data.bias)), engine)
 
 
 @engines
 def test_packed_bias_takes_no_part_in_autograd(engine: str) -> None:
-    data = CASES[0].data()
+    data = supported(CASES[0], engine).data()
     assert data.bias is not None
     params = pack(replace(data, bias=data.bias.clone().requires_grad_()), engine)
     assert not params.bias().requires_grad

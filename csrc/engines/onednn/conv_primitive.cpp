@@ -149,7 +149,7 @@ memory::dims weight_dims(const ConvGeometry& geometry) {
 
 std::optional<dnnl::primitive_desc> find_implementation(
     const ConvDescription& conv, bool no_pair_saturates, const RunShape& shape,
-    const PrimitiveKey& key, const memory::desc* weight) {
+    const PrimitiveKey& key, const memory::desc* weight, Accept accept) {
   dnnl_primitive_desc_t first = first_implementation(conv, shape, key, weight);
   if (first == nullptr) {
     return std::nullopt;
@@ -162,7 +162,8 @@ std::optional<dnnl::primitive_desc> find_implementation(
     candidate = dnnl::convolution_forward::primitive_desc(first);
   }
   do {
-    if (is_right(candidate.impl_info_str(), conv.geometry, no_pair_saturates)) {
+    if (is_right(candidate.impl_info_str(), conv.geometry, no_pair_saturates) &&
+        accept(candidate)) {
       return candidate;
     }
   } while (candidate.next_impl());

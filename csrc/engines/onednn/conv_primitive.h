@@ -1,6 +1,7 @@
 #pragma once
 
 #include <c10/core/ScalarType.h>
+#include <c10/util/FunctionRef.h>
 
 #include <array>
 #include <optional>
@@ -35,10 +36,12 @@ PrimitiveKey primitive_key(const RunShape& shape, const Epilogue& epilogue, c10:
 // [groups, out/groups, in/groups, kernel...], forward and transposed alike.
 dnnl::memory::dims weight_dims(const ConvGeometry& geometry);
 
-// oneDNN's best implementation that is known to be right, or nullopt where it has none.
+// oneDNN's best implementation that is known to be right and that `accept` takes, or nullopt where
+// it has none.
 // weight: the packed weight's layout, or nullptr to let oneDNN choose one.
+using Accept = c10::function_ref<bool(const dnnl::primitive_desc&)>;
 std::optional<dnnl::primitive_desc> find_implementation(
     const ConvDescription& conv, bool no_pair_saturates, const RunShape& shape,
-    const PrimitiveKey& key, const dnnl::memory::desc* weight);
+    const PrimitiveKey& key, const dnnl::memory::desc* weight, Accept accept);
 
 }  // namespace qconv::onednn

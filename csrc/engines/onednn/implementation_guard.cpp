@@ -21,13 +21,34 @@ bool guard_is_off() {
   return off;
 }
 
+// The instruction set of an implementation: the end of its name, except where matrix products do
+// the work, which use whatever the machine has.
+std::string set_of(const std::string& implementation) {
+  return contains(implementation, "gemm") ? instruction_set() : implementation;
+}
+
 // Whether it multiplies with instructions that sum in int32. Others add two products in int16.
-bool sums_in_int32(const std::string& implementation) {
-  // The name ends with the instruction set, except that of the matrix products' implementation.
-  const std::string set =
-      contains(implementation, "gemm") ? instruction_set() : implementation;
+bool sums_in_int32(const std::string& set) {
   return contains(set, "vnni") || contains(set, "bf16") || contains(set, "fp16") ||
       contains(set, "amx");
+}
+
+// AMX kernels of oneDNN are known to be wrong for some grouped convolutions and odd channel counts:
+// used only where no tile has a tail.
+bool fills_tiles(const ConvGeometry& geometry) {
+  return geometry.groups == 1 && geometry.in_channels % 64 == 0 && geometry.out_channels % 16 == 0;
+}
+
+// Whether a transposed convolution has outputs that no input reaches: between the kernel's places,
+// or behind the last.
+bool leaves_gaps(const ConvGeometry& geometry) {
+  for (int i = 0; i < geometry.spatial_dims(); ++i) {
+    const int64_t reach = geometry.dilation[i] * (geometry.kernel[i] - 1) + 1;
+    if (geometry.stride[i] > reach || geometry.output_padding[i] > geometry.padding[i]) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -62,7 +83,7 @@ std::string instruction_set() {
 }
 
 bool is_right(
-    const std::string& implementation, const ConvGeometry& /*geometry*/, bool no_pair_saturates) {
+    const std::string& implementation, const ConvGeometry& geometry, bool no_pair_saturates) {
   if (guard_is_off()) {
     return true;
   }
@@ -70,7 +91,19 @@ bool is_right(
   if (contains(implementation, "ref")) {
     return false;
   }
-  return no_pair_saturates || sums_in_int32(implementation);
+  // The kernel for transposed convolutions leaves such rows and columns as they were, or worse.
+  if (geometry.transposed && contains(implementation, "jit_") && leaves_gaps(geometry)) {
+    return false;
+  }
+  const std::string set = set_of(implementation);
+  if (contains(set, "amx") && !fills_tiles(geometry)) {
+    return false;
+  }
+  if (!sums_in_int32(set)) {
+    // The 1x1 kernel without VNNI is wrong on images of five pixels.
+    return no_pair_saturates && !contains(implementation, "jit_int8_1x1");
+  }
+  return true;
 }
 
 }  // namespace qconv::onednn

@@ -51,12 +51,14 @@ class OnednnPackedConv final : public PackedConv {
         range_(*conv_, facts),
         constants_{execution_scales(*conv_), conv_->bias ? conv_->bias->data() : nullptr} {
     const RunShape shape = representative_shape(op, conv_->geometry);
+    const at::Tensor plain = to_plain_order(grouped_weight, conv_->geometry);
     const auto found = find_implementation(
-        *conv_, no_pair_saturates_, shape,
-        primitive_key(shape, {}, c10::ScalarType::Byte), nullptr);
+        *conv_, no_pair_saturates_, shape, primitive_key(shape, {}, c10::ScalarType::Byte), nullptr,
+        [&](const dnnl::primitive_desc& candidate) {
+          weight_ = PackedWeight::pack(plain, candidate.weights_desc(0), grouped());
+          return weight_ != nullptr;
+        });
     if (found) {
-      weight_ = std::make_shared<const PackedWeight>(
-          to_plain_order(grouped_weight, conv_->geometry), found->weights_desc(0));
       implementation_ = found->impl_info_str();
     } else {
       exact_ = make_exact(grouped_weight);
@@ -164,24 +166,29 @@ class OnednnPackedConv final : public PackedConv {
   std::shared_ptr<const CachedPrimitive> make_primitive(
       const RunShape& shape, const PrimitiveKey& key) const {
     std::shared_ptr<const PackedWeight> weight = weight_;
-    auto found = find_implementation(*conv_, no_pair_saturates_, shape, key, &weight->layout());
+    auto found = find_implementation(
+        *conv_, no_pair_saturates_, shape, key, &weight->layout(),
+        [](const dnnl::primitive_desc&) { return true; });
     if (!found) {
-      found = find_implementation(*conv_, no_pair_saturates_, shape, key, nullptr);
-      if (!found) {
-        return nullptr;
-      }
-      weight = weight_in(found->weights_desc(0));
+      found = find_implementation(
+          *conv_, no_pair_saturates_, shape, key, nullptr,
+          [&](const dnnl::primitive_desc& candidate) {
+            weight = weight_in(candidate.weights_desc(0));
+            return weight != nullptr;
+          });
     }
-    return std::make_shared<const CachedPrimitive>(key, *found, std::move(weight), constants_);
+    return found ? std::make_shared<const CachedPrimitive>(key, *found, std::move(weight), constants_)
+                 : nullptr;
   }
 
+  // Null where oneDNN can't pack into this layout.
   std::shared_ptr<const PackedWeight> weight_in(const dnnl::memory::desc& layout) const {
     for (const auto& copy : copies()) {
       if (copy->layout() == layout) {
         return copy;
       }
     }
-    return std::make_shared<const PackedWeight>(weight_->unpack(), layout);
+    return PackedWeight::pack(weight_->unpack(), layout, grouped());
   }
 
   // The weights in other layouts than weight_'s that cached primitives hold.
@@ -195,6 +202,8 @@ class OnednnPackedConv final : public PackedConv {
     }
     return copies;
   }
+
+  bool grouped() const { return conv_->geometry.groups > 1; }
 
   std::unique_ptr<const ExactConv> make_exact(const at::Tensor& grouped_weight) const {
     return std::make_unique<ExactConv>(conv_, grouped_weight.const_data_ptr<int8_t>());

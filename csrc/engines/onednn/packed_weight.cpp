@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
+#include <cstring>
+#include <functional>
 #include <numeric>
 #include <vector>
 
@@ -41,13 +43,61 @@ std::vector<int64_t> place_terms(const dnnl::memory::desc& layout, int dim) {
 
 }  // namespace
 
-PackedWeight::PackedWeight(const at::Tensor& plain, const dnnl::memory::desc& layout)
+PackedWeight::PackedWeight(const dnnl::memory::desc& layout)
     : layout_(layout),
       buffer_(at::empty(
-          {static_cast<int64_t>(layout.get_size())}, at::TensorOptions().dtype(at::kByte))) {
-  dnnl::memory source(plain_layout(layout.get_dims()), cpu(), plain.data_ptr());
-  dnnl::memory destination = memory();
-  dnnl::reorder(source, destination).execute(stream(), source, destination);
+          {static_cast<int64_t>(layout.get_size())}, at::TensorOptions().dtype(at::kByte))) {}
+
+std::shared_ptr<const PackedWeight> PackedWeight::pack(
+    const at::Tensor& plain, const dnnl::memory::desc& layout, bool grouped) {
+  dnnl_primitive_desc_t created = nullptr;
+  const dnnl::memory::desc source_layout = plain_layout(layout.get_dims());
+  const dnnl_status_t status = dnnl_reorder_primitive_desc_create(
+      &created, source_layout.get(), cpu().get(), layout.get(), cpu().get(), nullptr);
+  if (status == dnnl_unimplemented || status == dnnl_invalid_arguments) {
+    return nullptr;
+  }
+  check(status, "could not describe the packing of a weight");
+  const dnnl::reorder reorder{dnnl::reorder::primitive_desc(created)};
+  const std::shared_ptr<const PackedWeight> result(new PackedWeight(layout));
+  dnnl::memory source(source_layout, cpu(), plain.data_ptr());
+  dnnl::memory destination = result->memory();
+  reorder.execute(stream(), source, destination);
+  return result->compensation_is_right(plain, grouped) ? result : nullptr;
+}
+
+bool PackedWeight::compensation_is_right(const at::Tensor& plain, bool grouped) const {
+  const dnnl::memory::dims dims = layout_.get_dims();
+  const dnnl::memory::dims padded = layout_.get_padded_dims();
+  const int64_t elements =
+      std::accumulate(padded.begin(), padded.end(), int64_t{1}, std::multiplies<>());
+  if (buffer_.numel() == elements) {
+    return true;
+  }
+  const int64_t groups = grouped ? dims[0] : 1;
+  const int64_t channels = dims[grouped];
+  const int64_t padded_channels = padded[grouped];
+  const int64_t values = (grouped ? padded[0] : 1) * padded_channels;
+  if (buffer_.numel() < elements + values * static_cast<int64_t>(sizeof(int32_t))) {
+    return false;
+  }
+  const auto* weight = plain.const_data_ptr<int8_t>();
+  const int64_t length = plain.numel() / (groups * channels);
+  bool sums = true;
+  bool negated_sums = true;
+  for (int64_t channel = 0; channel < groups * channels; ++channel) {
+    const int32_t sum = std::accumulate(weight, weight + length, 0);
+    weight += length;
+    const int64_t place = channel / channels * padded_channels + channel % channels;
+    int32_t compensation = 0;
+    std::memcpy(
+        &compensation,
+        static_cast<const char*>(buffer_.data_ptr()) + elements + place * sizeof(int32_t),
+        sizeof(int32_t));
+    sums = sums && compensation == sum;
+    negated_sums = negated_sums && compensation == -sum;
+  }
+  return sums || negated_sums;
 }
 
 at::Tensor PackedWeight::unpack() const {
