@@ -22,7 +22,7 @@ ENGINE_NAMES = ("auto", "x86", *ENGINES)
 SYMMETRIC_ONLY = ("onednn",)
 
 
-def supported(case: ConvCase, engine: str) -> ConvCase:
+def supported(case: ConvCase, engine: str | None) -> ConvCase:
     """The case itself, or the nearest to it that the engine takes."""
     return case.but(weight_zero_points=False) if engine in SYMMETRIC_ONLY else case
 

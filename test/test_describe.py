@@ -12,7 +12,7 @@ import torch_qconv_prepack as qconv
 
 
 def printed(case: ConvCase) -> str:
-    params = ops.pack(case.data())
+    params = ops.pack(case.data(), "fbgemm")
     # How much an engine pads depends on the machine.
     text = str(qconv.describe(params))
     assert text.endswith(f", {params.nbytes():,} bytes")
@@ -68,7 +68,7 @@ conv2d(8 -> 8, kernel 1x1)
 
 @every_example
 def test_describe_holds_what_the_methods_tell(case: ConvCase) -> None:
-    params = ops.pack(case.data())
+    params = ops.pack(case.data(), "fbgemm")
     summary = qconv.describe(params)
     assert summary.kind == case.name
     assert (summary.in_channels, summary.out_channels) == (case.in_channels, case.out_channels)

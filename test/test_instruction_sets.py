@@ -48,7 +48,7 @@ import torch_qconv_prepack
 from conv_case import ConvCase
 from ops import pack
 for full_range in (False, True):
-    print(pack(ConvCase("c", in_channels=32, full_range=full_range).data()).kernel_name())
+    print(pack(ConvCase("c", in_channels=32, full_range=full_range).data(), "fbgemm").kernel_name())
 """
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],

@@ -19,14 +19,27 @@ bool is_quantized(c10::ScalarType dtype) {
   return c10::isIntegralType(dtype, /*includeBool=*/false);
 }
 
-// oneDNN chooses the weight's layout for one input size: about that of a network's middle layers.
+// An input size about that of a network's middle layers, or what the kernel needs.
+int64_t representative_size(const ConvGeometry& geometry, int dim) {
+  constexpr int64_t kSize = 28;
+  constexpr int64_t kLargestOutput = 1024;
+  const int64_t reach = geometry.dilation[dim] * (geometry.kernel[dim] - 1) + 1;
+  const int64_t padding = 2 * geometry.padding[dim];
+  if (!geometry.transposed) {
+    return std::max(kSize, reach);
+  }
+  const int64_t stride = geometry.stride[dim];
+  const int64_t smallest = 1 + std::max<int64_t>(0, (padding - reach) / stride + 1);
+  return std::max(smallest, std::min(kSize, 1 + kLargestOutput / stride));
+}
+
+// oneDNN chooses the weight's layout for one input size.
 RunShape representative_shape(const std::string& op, const ConvGeometry& geometry) {
   RunShape shape;
   shape.batch = 1;
   for (int i = 0; i < geometry.spatial_dims(); ++i) {
-    const int64_t reach = geometry.dilation[i] * (geometry.kernel[i] - 1) + 1;
     const bool is_1d = geometry.conv_dims == 1 && i == 0;
-    shape.input_size.push_back(is_1d ? 1 : std::max<int64_t>(28, reach + 2 * geometry.padding[i]));
+    shape.input_size.push_back(is_1d ? 1 : representative_size(geometry, i));
   }
   shape.output_size = output_size(op, geometry.spatial_dims(), geometry, shape.input_size);
   return shape;
