@@ -3,10 +3,11 @@
     python benchmarks/onednn_faults.py --cases 5000 --seed 0
     python benchmarks/onednn_faults.py --cases 5000 --isa AVX512_CORE_VNNI --raw
 
-Packs and runs random convolutions with the engine onednn, and counts by implementation: what oneDNN
-itself reports under ONEDNN_VERBOSE, or "exact" for this package's loops. Every output is held to the
-float64 reference of test/reference.py. Each object runs an input, with ReLU as well, the same again,
-one of another size, batch and zero point, and a float one, then gives its weight back.
+Packs and runs random convolutions with the engine onednn, and counts by implementation: what
+oneDNN itself reports under ONEDNN_VERBOSE, or "exact" for this package's loops. Every output is
+held to the float64 reference of test/reference.py. Each object runs an input, with ReLU as well,
+the same again, one of another size, batch and zero point, a float one, and (forward) with an addend
+and with activation functions, then gives its weight back.
 
 --raw lets oneDNN run whatever it offers: it turns off the guard of
 csrc/engines/onednn/implementation_guard.cpp, which without it must leave no output wrong.
@@ -66,18 +67,15 @@ class Implementations:
 
 
 def float_error(case, data, params):  # type: ignore[no-untyped-def]
-    """Worst error of the float output in units of its bound, minus 1, where above it."""
+    """Worst error of the float output in units of its bound, rounded down."""
+    from dynamic_reference import quantize_dynamic_input
     from ops import kind, op
     from reference import FLOAT32_ROUNDING, real_conv
 
-    x = data.activation
-    if x.numel() == 0:
+    if data.activation.numel() == 0:
         return 0
-    # Scale and zero point that dynamic quantization chooses again.
-    real = x.dequantize()
-    from dynamic_reference import quantize_dynamic_input
-
-    qx = quantize_dynamic_input(real, False)
+    real = data.activation.dequantize()
+    qx = quantize_dynamic_input(real)
     expected = real_conv(qx, data.weight, data.bias, data.geometry)
     actual = op(kind(case.dims, case.transposed) + "_dynamic")(real, params, False)
     bias = float(data.bias.abs().max()) if data.bias is not None else 0.0
@@ -85,11 +83,28 @@ def float_error(case, data, params):  # type: ignore[no-untyped-def]
     return int(float((actual.double() - expected).abs().max()) / bound)
 
 
+def function_error(data, function):  # type: ignore[no-untyped-def]
+    """Worst error in quanta of a uint8 output after a function; 2 where the mean is off."""
+    from plain_call import PlainCall
+
+    import torch_qconv_prepack as qconv
+
+    call = PlainCall(data, function)
+    if data.activation.numel() == 0:
+        return 0
+    with qconv.engine("onednn"):
+        weight = call.prepack()
+    error = call.run(weight).long() - call.quantized(call.real())
+    off = abs(float(error.double().mean())) > max(0.01, 1 / error.numel())
+    return max(int(error.abs().max()), 2 * off)
+
+
 def observe(case, implementations):  # type: ignore[no-untyped-def]
     """Yield (implementation, check, wrong, quanta) of every check of one case."""
     import torch
     from comparison import compare
-    from ops import op, kind, pack, run
+    from ops import kind, op, pack, run
+    from sums import addend_of, expected_sum
 
     data = case.data()
     params = pack(data, "onednn")
@@ -108,6 +123,18 @@ def observe(case, implementations):  # type: ignore[no-untyped-def]
     yield compared("again", run(again, params), again.expected(engine="onednn"))
     error = float_error(case, data, params)
     yield implementations.latest(), "float", error > 0, error
+    if not case.transposed:
+        addend = addend_of(data, case.seed)
+        name = kind(case.dims, False)
+        for relu in (False, True):
+            arguments = (addend, params, data.output_scale, data.output_zero_point)
+            actual = op(name + ("_add_relu" if relu else "_add"))(data.activation, *arguments)
+            difference = compare(actual, expected_sum(data, addend, relu, "onednn"))
+            # Where the convolution is 0 these addends lie on ties: the mean says nothing.
+            yield implementations.latest(), "add", difference.wrong > 0, difference.worst
+        for function in ("hardtanh", "hardswish", "swish"):
+            error = function_error(data, function)
+            yield implementations.latest(), function, error > 1, error
     unpacked = op(f"{kind(case.dims, case.transposed)}_unpack")(params)[0]
     same = torch.equal(unpacked.int_repr(), data.weight.int_repr())
     yield implementations.latest(), "unpack", not same, 0

@@ -16,9 +16,7 @@ def addend_of(data: ConvData, seed: int) -> Tensor:
     return torch._make_per_tensor_quantized_tensor(integers, scale, 117)
 
 
-def expected_sum(
-    data: ConvData, addend: Tensor, relu: bool, engine: str | None = None
-) -> Expected:
+def expected_sum(data: ConvData, addend: Tensor, relu: bool, engine: str | None = None) -> Expected:
     """The sum requantized once. engine: whose rounding is allowed for, see ConvData.expected."""
     # An engine that can't add in its library adds to the real numbers, whose bias isn't rounded.
     convolution = data.expected(engine=None if engine in ROUND_THE_BIAS else engine)

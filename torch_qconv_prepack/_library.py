@@ -122,7 +122,7 @@ def check_same_release(built_with: str, running: str) -> None:
 
 
 def onednn_candidates() -> Iterator[str]:
-    """Yield where oneDNN may be: below ONEDNN_ROOT, in this environment, anywhere the linker looks."""
+    """Yield where oneDNN may be: below ONEDNN_ROOT, in this environment, where the linker looks."""
     root = os.environ.get("ONEDNN_ROOT")
     prefixes = [root] if root else []
     prefixes += [sys.prefix, sysconfig.get_path("data"), site.getuserbase()]
@@ -153,7 +153,8 @@ def load_onednn(built_with: str) -> None:
     raise ImportError(
         f"torch_qconv_prepack: its C++ library was built with oneDNN {built_with}, which cannot be "
         f"loaded ({'; '.join(reasons)}); install it (pip install onednn-cpu-gomp) or set "
-        f"ONEDNN_ROOT to where it is; or, to do without it, set QCONV_WITHOUT_ONEDNN=1 and {REBUILD}"
+        "ONEDNN_ROOT to where it is; or, to do without it, set QCONV_WITHOUT_ONEDNN=1 and "
+        f"{REBUILD}"
     )
 
 

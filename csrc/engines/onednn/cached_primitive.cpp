@@ -22,8 +22,8 @@ struct CachedPrimitive::Arguments {
     }
     add_values(DNNL_ARG_ATTR_SCALES | DNNL_ARG_SRC, &input_scale, 1);
     add_values(
-        DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS,
-        const_cast<float*>(constants.weight_scales.data()), constants.weight_scales.size());
+        DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, const_cast<float*>(constants.weight_scales.data()),
+        constants.weight_scales.size());
     add_values(DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, &input_zero_point, 1);
     if (integral_output) {
       add_values(DNNL_ARG_ATTR_SCALES | DNNL_ARG_DST, &output_scale, 1);
@@ -79,8 +79,7 @@ std::unique_ptr<CachedPrimitive::Arguments> CachedPrimitive::take_arguments() co
     }
   }
   return std::make_unique<Arguments>(
-      description_, *weight_, constants_,
-      c10::isIntegralType(key_.output, /*includeBool=*/false));
+      description_, *weight_, constants_, c10::isIntegralType(key_.output, /*includeBool=*/false));
 }
 
 void CachedPrimitive::run(

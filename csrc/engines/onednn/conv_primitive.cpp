@@ -28,12 +28,10 @@ memory::dims to_dims(const Dims& values) {
   return {values.begin(), values.end()};
 }
 
-memory::desc image_desc(
-    int64_t batch, int64_t channels, const Dims& size, memory::data_type type) {
+memory::desc image_desc(int64_t batch, int64_t channels, const Dims& size, memory::data_type type) {
   memory::dims dims{batch, channels};
   dims.insert(dims.end(), size.begin(), size.end());
-  return {
-      dims, type, size.size() == 2 ? memory::format_tag::nhwc : memory::format_tag::ndhwc};
+  return {dims, type, size.size() == 2 ? memory::format_tag::nhwc : memory::format_tag::ndhwc};
 }
 
 dnnl::post_ops post_ops(const PrimitiveKey& key) {
@@ -85,10 +83,8 @@ dnnl_primitive_desc_t first_implementation(
       image_desc(shape.batch, geometry.in_channels, shape.input_size, memory::data_type::u8);
   const auto destination =
       image_desc(shape.batch, geometry.out_channels, shape.output_size, data_type(key.output));
-  const memory::desc any(
-      weight_dims(geometry), memory::data_type::s8, memory::format_tag::any);
-  const memory::desc bias(
-      {geometry.out_channels}, memory::data_type::f32, memory::format_tag::x);
+  const memory::desc any(weight_dims(geometry), memory::data_type::s8, memory::format_tag::any);
+  const memory::desc bias({geometry.out_channels}, memory::data_type::f32, memory::format_tag::x);
   memory::dims dilation = to_dims(geometry.dilation);
   memory::dims padding_after = to_dims(geometry.padding);
   for (size_t i = 0; i < dilation.size(); ++i) {

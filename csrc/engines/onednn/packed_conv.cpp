@@ -190,8 +190,10 @@ class OnednnPackedConv final : public PackedConv {
             return weight != nullptr;
           });
     }
-    return found ? std::make_shared<const CachedPrimitive>(key, *found, std::move(weight), constants_)
-                 : nullptr;
+    if (!found) {
+      return nullptr;
+    }
+    return std::make_shared<const CachedPrimitive>(key, *found, std::move(weight), constants_);
   }
 
   // Null where oneDNN can't pack into this layout.

@@ -45,8 +45,9 @@ std::vector<int64_t> place_terms(const dnnl::memory::desc& layout, int dim) {
 
 PackedWeight::PackedWeight(const dnnl::memory::desc& layout)
     : layout_(layout),
-      buffer_(at::empty(
-          {static_cast<int64_t>(layout.get_size())}, at::TensorOptions().dtype(at::kByte))) {}
+      buffer_(
+          at::empty(
+              {static_cast<int64_t>(layout.get_size())}, at::TensorOptions().dtype(at::kByte))) {}
 
 std::shared_ptr<const PackedWeight> PackedWeight::pack(
     const at::Tensor& plain, const dnnl::memory::desc& layout, bool grouped) {
