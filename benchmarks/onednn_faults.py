@@ -47,7 +47,7 @@ class Implementations:
 
     def __init__(self) -> None:
         self.report: TextIO = os.fdopen(os.dup(1), "w")
-        self._file = tempfile.TemporaryFile("w+")
+        self._file = tempfile.TemporaryFile("w+")  # noqa: SIM115
         os.dup2(self._file.fileno(), 1)
 
     def latest(self) -> str:

@@ -10,7 +10,7 @@ from random_cases import random_case, special_case
 from stock_defects import can_run
 
 # Not onednn: PyTorch has another version of it.
-engines = pytest.mark.parametrize("engine", ("fbgemm", "qnnpack"))
+engines = pytest.mark.parametrize("engine", ["fbgemm", "qnnpack"])
 
 
 def check(case: ConvCase, engine: str) -> bool:

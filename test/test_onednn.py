@@ -140,10 +140,13 @@ def test_extreme_scales_clamp_to_the_right_end(
     ):
         data = scaled(case.data(), input_scale, weight_scale, output_scale)
         data = replace(data, bias=torch.full((case.out_channels,), bias))
+        params, refusal = pack(data, "onednn"), ""
         try:
-            actual = run(data, pack(data, "onednn"))
+            actual = run(data, params)
         except ValueError as error:
-            assert "must stay a normal float32 number" in str(error)
+            refusal = str(error)
+        if refusal:
+            assert "must stay a normal float32 number" in refusal
         else:
             assert_matches(actual, data.expected(engine="onednn"))
 

@@ -6,6 +6,10 @@
 
 namespace qconv::onednn {
 
+// Holds oneDNN to AVX-512 in this process, unless ONEDNN_MAX_CPU_ISA says what to hold it to: the
+// AMX kernels of oneDNN 3.2 write outside their buffers. To be called before oneDNN is used.
+void leave_out_amx();
+
 // oneDNN's own name of the most capable instruction set that it uses on this machine, as
 // "avx512_core_vnni".
 std::string instruction_set();

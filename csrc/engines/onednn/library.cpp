@@ -1,11 +1,14 @@
 #include "engines/onednn/library.h"
 
+#include "engines/onednn/implementation_guard.h"
+
 #include <memory>
 #include <new>
 
 namespace qconv::onednn {
 
 const dnnl::engine& cpu() {
+  leave_out_amx();
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   return engine;
 }
