@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from conv_case import ConvCase
@@ -83,6 +85,20 @@ def test_the_engine_is_the_default_at_prepacking(engine: str) -> None:
     with qconv.engine(engine):
         weight = call.prepack()
     assert_is(call.run(weight), call, call.real())
+
+
+def test_threads_share_weights() -> None:
+    calls = [PlainCall(BASE.but(seed=seed).data(), attr) for seed in (0, 1) for attr in FUNCTIONS]
+    weights = [call.prepack() for call in calls]
+    expected = [call.run(weight.clone()) for call, weight in zip(calls, weights, strict=True)]
+
+    def work(thread: int) -> None:
+        for i in range(60):
+            index = (thread + i) % len(calls)
+            assert torch.equal(calls[index].run(weights[index]), expected[index])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
 
 
 def test_pytorch_ignores_weight_zero_points() -> None:
