@@ -10,13 +10,13 @@ from torch import Tensor
 
 import torch_qconv_prepack as qconv
 
-# Every engine that this machine can use. Tests of the ops run once per engine.
-ENGINES = tuple(
-    record.name for record in qconv.engines() if record.kind == "engine" and record.available
-)
+_RECORDS = [record for record in qconv.engines() if record.kind == "engine"]
 
-# What engine= may be: policies and engines.
-ENGINE_NAMES = ("auto", "x86", *ENGINES)
+# Every engine that this machine can use. Tests of the ops run once per engine.
+ENGINES = tuple(record.name for record in _RECORDS if record.available)
+
+# What engine= may be: policies and engines, whether they can be used here or not.
+ENGINE_NAMES = ("auto", "x86", *(record.name for record in _RECORDS))
 
 # Engines that refuse weights with a zero point other than 0.
 SYMMETRIC_ONLY = ("onednn",)

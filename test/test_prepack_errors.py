@@ -109,6 +109,6 @@ def test_engine_is_one_that_exists(kind: Kind, engine: str) -> None:
 
 
 @every_kind
-@pytest.mark.parametrize("engine", [None, *ENGINE_NAMES])
+@pytest.mark.parametrize("engine", [None, "auto", "x86", *ENGINES])
 def test_engine_that_exists_packs(kind: Kind, engine: str | None) -> None:
     assert kind.prepack(engine=engine).engine() in ENGINES
