@@ -29,8 +29,7 @@ std::string set_of(const std::string& implementation) {
 
 // Whether it multiplies with instructions that sum in int32. Others add two products in int16.
 bool sums_in_int32(const std::string& set) {
-  return contains(set, "vnni") || contains(set, "bf16") || contains(set, "fp16") ||
-      contains(set, "amx");
+  return contains(set, "vnni") || contains(set, "bf16") || contains(set, "fp16");
 }
 
 // Whether a transposed convolution has outputs that no input reaches: between the kernel's places,
