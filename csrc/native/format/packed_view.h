@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+
+#include "native/convolution.h"
+#include "native/format/layout.h"
+
+namespace qconv::native {
+
+// A packed buffer that was checked, as pointers into it: what packs, unpacks and runs.
+struct PackedView {
+  Convolution conv;
+  Layout layout;
+  const int8_t* weight = nullptr;  // at least 64 readable bytes follow the last one
+
+  // Per output channel; a scale or zero point of the whole tensor has a count of 1.
+  const float* float_scales = nullptr;    // one of the two is null: scales that are all exactly
+  const double* double_scales = nullptr;  // representable as float32 are stored as that
+  int64_t scale_count = 0;
+  const int32_t* zero_points = nullptr;  // null where all are 0
+  int64_t zero_point_count = 0;
+  const int32_t* column_sums = nullptr;  // per output channel: the sum of its weights' integers
+  const float* bias = nullptr;           // null: no bias
+
+  double scale(int64_t channel) const {
+    const int64_t i = scale_count == 1 ? 0 : channel;
+    return float_scales != nullptr ? float_scales[i] : double_scales[i];
+  }
+  int32_t zero_point(int64_t channel) const {
+    return zero_points == nullptr ? 0 : zero_points[zero_point_count == 1 ? 0 : channel];
+  }
+};
+
+}  // namespace qconv::native

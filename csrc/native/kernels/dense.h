@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+
+namespace qconv::native {
+
+// How the sums of a run become uint8: for output channel c
+//   q = clamp(round_half_to_even(fma(float(sum), multiplier[c], offset[c])) + zero_point, low,
+//   high)
+// where `sum` is the int32 that KernelArguments describe. Every instruction set takes these steps,
+// in float32, so that all give the same bytes.
+struct Requantization {
+  const float* multiplier = nullptr;  // per output channel; readable to the next multiple of 16 and
+  const float* offset = nullptr;      // 16 floats beyond
+  int32_t zero_point = 0;
+  uint8_t low = 0;
+  uint8_t high = 255;
+};
+
+// Where the pixels of a run go. A run may pass over pixels that lie between the rows of the output
+// (joined rows, see run/): pixel p is column p % row_pitch of row p / row_pitch, and is stored only
+// if that column is below row_width.
+struct OutputPlace {
+  void* data = nullptr;      // of pixel 0, output channel 0 of this call
+  int64_t pixel_stride = 0;  // elements between pixels of a row
+  int64_t row_stride = 0;    // elements between rows
+  int64_t row_pitch = 0;
+  int64_t row_width = 0;
+};
+
+// One run of a dense convolution: `pixels` output pixels at a constant distance in the activation,
+// all output channels of `blocks` blocks of packed weights (see Layout).
+//
+//   sum[p][c] = sum over taps t, k < 4 * quads of
+//               activation[p * pixel_stride + tap_offsets[t] + k] * weight[c][t][k]
+//               - weight_zero_points[c] * activation_sums[p]
+//
+// in int32, without saturation in between; the total is known to fit.
+struct DenseArguments {
+  // uint8, or uint16 where the kernel set says so (`wide_activations`); offsets and strides are
+  // counted in elements.
+  const void* activation = nullptr;
+  int64_t pixels = 0;
+  int64_t pixel_stride = 0;
+  const int64_t* tap_offsets = nullptr;
+  int64_t taps = 0;
+
+  // Packed weights of the first output channel of the call. A tap has k_blocks * quads quads, of
+  // which the first used_quads hold weights and the others zeros. A kernel reads 4 * used_quads
+  // elements of each tap of the activation of each of the `pixels`, or 4 * k_blocks * quads if its
+  // set says `reads_padding`, and nothing else.
+  const int8_t* weight = nullptr;
+  int64_t block_stride = 0;  // bytes between blocks
+  int64_t k_blocks = 0;
+  int64_t quads = 0;
+  int64_t used_quads = 0;
+  int64_t out_channels = 0;   // the last block computes out_channels % 16 of its columns, if not 0
+  int64_t last_columns = 16;  // columns in memory of the last of these blocks: 4, 8, 12 or 16; 64
+                              // bytes after the last weight can be read
+
+  const int32_t* weight_zero_points = nullptr;  // per channel, as readable as multiplier; or null
+  const int32_t* activation_sums = nullptr;     // per pixel of the run; null with the former
+
+  Requantization requantization;
+  OutputPlace output;  // uint8, or int32 sums (before requantization) where `to_sums`
+  bool to_sums = false;
+};
+
+using DenseKernel = void (*)(const DenseArguments& arguments);
+
+}  // namespace qconv::native

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "native/cpu/instruction_set.h"
+#include "native/kernels/dense.h"
+#include "native/kernels/depthwise.h"
+
+namespace qconv::native {
+
+// The kernels of one instruction set. Adding a set: one folder here, one line in kernel_set.cpp.
+struct KernelSet {
+  InstructionSet set = InstructionSet::kScalar;
+  DenseKernel dense = nullptr;
+  bool wide_activations = false;  // dense takes activations widened to uint16
+  bool reads_padding = false;     // dense reads the activation under the zeros that pad a tap
+  bool joins_rows = false;        // dense is fastest on long runs, some pixels computed in vain
+  DepthwiseKernel depthwise = nullptr;
+};
+
+// The set's kernels; nullptr where this build doesn't have them.
+const KernelSet* kernel_set(InstructionSet set);
+
+}  // namespace qconv::native
