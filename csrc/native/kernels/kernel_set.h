@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/dense.h"
@@ -17,6 +16,8 @@ struct KernelSet {
   bool reads_padding = false;     // dense reads the activation under the zeros that pad a tap
   bool joins_rows = false;        // dense is fastest on long runs, some pixels computed in vain
   DepthwiseKernel depthwise = nullptr;
+  // Asks the operating system for the right to use it, where one must ask; false: refused.
+  bool (*request)() = nullptr;
 };
 
 // The set's kernels; nullptr where this build doesn't have them.

@@ -1,0 +1,296 @@
+// Dense convolution with AVX512-VNNI.
+//
+// A tile is up to 14 pixels by 2 blocks of 16 output channels: 28 of the 32 registers hold sums, 2
+// the weights of a quad, 1 the broadcast quad of an activation. A step of the inner loop is one
+// quad: 2 loads of weights, 14 broadcasts and 28 vpdpbusd, 64 multiply-adds each. Peak: as many
+// vpdpbusd a cycle as the core has ports for (Intel servers 2, Zen 4 1).
+#include "native/kernels/avx512_vnni/dense.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <cstring>
+#include <utility>
+
+#include "native/format/layout.h"
+
+// gcc 12 takes the undefined operands in its own intrinsics for mistakes (gcc bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")
+
+#include "native/kernels/unroll.h"
+
+namespace qconv::native {
+namespace {
+
+#define QCONV_INLINE __attribute__((always_inline))
+
+constexpr int kTilePixels = 14;
+constexpr int kTileBlocks = 2;
+
+// What a tile needs, counted from its own first pixel and channel.
+struct Tile {
+  const uint8_t* activation;
+  const int8_t* weight;
+  const float* multiplier;
+  const float* offset;
+  const int32_t* weight_zero_points;  // null: none
+  const int32_t* activation_sums;
+  int64_t out_channels;     // at most 16 for each of its blocks
+  int64_t quad_bytes[2];    // of weights, in each block
+  void* places[kTilePixels];  // null: not stored
+};
+
+// As an intrinsic, gcc 12 copies the accumulator before every instruction.
+inline QCONV_INLINE void dot(__m512i& sum, __m512i activation, __m512i weight) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(activation), "v"(weight));
+}
+
+template <int kPixels, int kBlocks>
+inline QCONV_INLINE void sum_products(
+    const DenseArguments& arguments, const Tile& tile, __m512i (&sums)[kPixels * kBlocks]) {
+  unrolled<kPixels * kBlocks>([&](auto i) QCONV_INLINE { sums[i] = _mm512_setzero_si512(); });
+  const int64_t stride = arguments.pixel_stride;
+  const int64_t padding_quads = arguments.k_blocks * arguments.quads - arguments.used_quads;
+  const int8_t* weight0 = tile.weight;
+  const int8_t* weight1 = tile.weight + arguments.block_stride;
+  const int64_t bytes0 = tile.quad_bytes[0];
+  const int64_t bytes1 = tile.quad_bytes[1];
+  for (int64_t tap = 0; tap < arguments.taps; ++tap) {
+    // Every third pixel has a pointer; the two after it are reached by index.
+    constexpr int kPointers = (kPixels + 2) / 3;
+    const uint8_t* pointers[kPointers];
+    unrolled<kPointers>([&](auto i) QCONV_INLINE {
+      pointers[i] = tile.activation + arguments.tap_offsets[tap] + 3 * i * stride;
+    });
+    for (int64_t quad = 0; quad < arguments.used_quads; ++quad) {
+      const __m512i w0 = _mm512_loadu_si512(weight0);
+      const __m512i w1 = kBlocks == 2 ? _mm512_loadu_si512(weight1) : w0;
+      weight0 += bytes0;
+      weight1 += bytes1;
+      unrolled<kPixels>([&](auto p) QCONV_INLINE {
+        int32_t values;
+        std::memcpy(&values, pointers[p / 3] + p % 3 * stride, sizeof(values));
+        const __m512i activation = _mm512_set1_epi32(values);
+        dot(sums[p * kBlocks], activation, w0);
+        if constexpr (kBlocks == 2) {
+          dot(sums[p * kBlocks + 1], activation, w1);
+        }
+      });
+      unrolled<kPointers>([&](auto i) QCONV_INLINE { pointers[i] += kQuad; });
+    }
+    weight0 += padding_quads * bytes0;
+    weight1 += padding_quads * bytes1;
+  }
+}
+
+inline QCONV_INLINE __m512i rounded(
+    __m512i sums, __m512 multiplier, __m512 offset) {
+  return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), multiplier, offset));
+}
+
+// Four vectors of 16 numbers each as 64 bytes in the same order, clamped.
+struct PackToBytes {
+  __m512i zero_point, low, high, order;
+
+  explicit inline QCONV_INLINE PackToBytes(const Requantization& requantization)
+      : zero_point(_mm512_set1_epi16(static_cast<int16_t>(requantization.zero_point))),
+        low(_mm512_set1_epi8(static_cast<char>(requantization.low))),
+        high(_mm512_set1_epi8(static_cast<char>(requantization.high))),
+        // The packing instructions work within 128-bit lanes and leave 4 bytes of each of the four
+        // vectors in every lane.
+        order(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)) {}
+
+  inline QCONV_INLINE __m512i operator()(
+      __m512i a, __m512i b, __m512i c, __m512i d) const {
+    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero_point);
+    const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero_point);
+    const __m512i bytes = _mm512_packus_epi16(ab, cd);
+    return _mm512_permutexvar_epi32(
+        order, _mm512_min_epu8(_mm512_max_epu8(bytes, low), high));
+  }
+};
+
+inline QCONV_INLINE void store_block(
+    uint8_t* place, __m128i bytes, int64_t channels) {
+  if (place == nullptr) {
+    return;
+  }
+  if (channels >= kBlockColumns) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(place), bytes);
+  } else if (channels > 0) {
+    uint8_t all[kBlockColumns];
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(all), bytes);
+    std::memcpy(place, all, static_cast<size_t>(channels));
+  }
+}
+
+template <int kPixels, int kBlocks>
+inline QCONV_INLINE void store_bytes(
+    const Requantization& requantization, const Tile& tile,
+    __m512i (&sums)[kPixels * kBlocks]) {
+  constexpr int kVectors = kPixels * kBlocks;
+  const PackToBytes pack(requantization);
+  __m512 multiplier[kBlocks];
+  __m512 offset[kBlocks];
+  unrolled<kBlocks>([&](auto b) QCONV_INLINE {
+    multiplier[b] = _mm512_loadu_ps(tile.multiplier + b * kBlockColumns);
+    offset[b] = _mm512_loadu_ps(tile.offset + b * kBlockColumns);
+  });
+  unrolled<(kVectors + 3) / 4>([&](auto group) QCONV_INLINE {
+    constexpr int kFirst = 4 * group.value;
+    const auto value = [&](auto i) QCONV_INLINE {
+      constexpr int kVector = kFirst + i.value < kVectors ? kFirst + i.value : kVectors - 1;
+      return rounded(sums[kVector], multiplier[kVector % kBlocks], offset[kVector % kBlocks]);
+    };
+    const __m512i bytes =
+        pack(value(Index<0>()), value(Index<1>()), value(Index<2>()), value(Index<3>()));
+    if (kBlocks == 2 && tile.out_channels == kBlocks * kBlockColumns) {
+      unrolled<2>([&](auto half) QCONV_INLINE {
+        constexpr int kPixel = kFirst / 2 + half.value;
+        if (kPixel < kPixels && tile.places[kPixel] != nullptr) {
+          _mm256_storeu_si256(
+              static_cast<__m256i*>(tile.places[kPixel]),
+              _mm512_extracti64x4_epi64(bytes, half.value));
+        }
+      });
+      return;
+    }
+    unrolled<4>([&](auto i) QCONV_INLINE {
+      constexpr int kVector = kFirst + i.value;
+      if constexpr (kVector < kVectors) {
+        constexpr int kChannel = kVector % kBlocks * kBlockColumns;
+        auto* const place = static_cast<uint8_t*>(tile.places[kVector / kBlocks]);
+        store_block(
+            place == nullptr ? nullptr : place + kChannel,
+            _mm512_extracti32x4_epi32(bytes, i.value), tile.out_channels - kChannel);
+      }
+    });
+  });
+}
+
+// The rare ends of a tile, from sums in memory: weights with zero points, and int32 output.
+// Compiled once for all tile sizes.
+__attribute__((noinline)) void finish_from_memory(
+    const DenseArguments& arguments, const Tile& tile, int pixels, int blocks,
+    int32_t (*sums)[kBlockColumns]) {
+  const PackToBytes pack(arguments.requantization);
+  for (int p = 0; p < pixels; ++p) {
+    for (int b = 0; b < blocks && tile.places[p] != nullptr; ++b) {
+      const int64_t first = b * kBlockColumns;
+      const int64_t channels = tile.out_channels - first;
+      __m512i sum = _mm512_loadu_si512(sums[p * blocks + b]);
+      if (tile.weight_zero_points != nullptr) {
+        const __m512i zero_points = _mm512_loadu_si512(tile.weight_zero_points + first);
+        const __m512i total = _mm512_set1_epi32(tile.activation_sums[p]);
+        sum = _mm512_sub_epi32(sum, _mm512_mullo_epi32(zero_points, total));
+      }
+      if (arguments.to_sums) {
+        const auto mask =
+            static_cast<__mmask16>(channels >= kBlockColumns ? 0xffff : (1 << channels) - 1);
+        _mm512_mask_storeu_epi32(static_cast<int32_t*>(tile.places[p]) + first, mask, sum);
+      } else {
+        const __m512i value = rounded(
+            sum, _mm512_loadu_ps(tile.multiplier + first), _mm512_loadu_ps(tile.offset + first));
+        store_block(
+            static_cast<uint8_t*>(tile.places[p]) + first,
+            _mm512_castsi512_si128(pack(value, value, value, value)), channels);
+      }
+    }
+  }
+}
+
+template <int kPixels, int kBlocks>
+void compute_tile(const DenseArguments& arguments, const Tile& tile) {
+  __m512i sums[kPixels * kBlocks];
+  sum_products<kPixels, kBlocks>(arguments, tile, sums);
+  if (tile.weight_zero_points == nullptr && !arguments.to_sums) {
+    store_bytes<kPixels, kBlocks>(arguments.requantization, tile, sums);
+    return;
+  }
+  int32_t in_memory[kPixels * kBlocks][kBlockColumns];
+  unrolled<kPixels * kBlocks>(
+      [&](auto i) QCONV_INLINE { _mm512_storeu_si512(in_memory[i], sums[i]); });
+  finish_from_memory(arguments, tile, kPixels, kBlocks, in_memory);
+}
+
+using TileFunction = void (*)(const DenseArguments&, const Tile&);
+
+constexpr TileFunction kTileFunctions[kTileBlocks][kTilePixels] = {
+    {compute_tile<1, 1>, compute_tile<2, 1>, compute_tile<3, 1>, compute_tile<4, 1>,
+     compute_tile<5, 1>, compute_tile<6, 1>, compute_tile<7, 1>, compute_tile<8, 1>,
+     compute_tile<9, 1>, compute_tile<10, 1>, compute_tile<11, 1>, compute_tile<12, 1>,
+     compute_tile<13, 1>, compute_tile<14, 1>},
+    {compute_tile<1, 2>, compute_tile<2, 2>, compute_tile<3, 2>, compute_tile<4, 2>,
+     compute_tile<5, 2>, compute_tile<6, 2>, compute_tile<7, 2>, compute_tile<8, 2>,
+     compute_tile<9, 2>, compute_tile<10, 2>, compute_tile<11, 2>, compute_tile<12, 2>,
+     compute_tile<13, 2>, compute_tile<14, 2>}};
+
+// The tiles of one range of pixels: all blocks of output channels.
+void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels, int64_t element) {
+  const int64_t blocks = (arguments.out_channels + kBlockColumns - 1) / kBlockColumns;
+  void* first_places[kTilePixels];
+  std::memcpy(first_places, tile.places, sizeof(first_places));
+  for (int64_t block = 0; block < blocks;) {
+    const int count = block + 1 < blocks ? 2 : 1;
+    const int64_t channel = block * kBlockColumns;
+    tile.weight = arguments.weight + block * arguments.block_stride;
+    tile.multiplier = arguments.requantization.multiplier + channel;
+    tile.offset = arguments.requantization.offset + channel;
+    tile.weight_zero_points = arguments.weight_zero_points == nullptr
+        ? nullptr
+        : arguments.weight_zero_points + channel;
+    const int64_t left = arguments.out_channels - channel;
+    tile.out_channels = left < count * kBlockColumns ? left : count * kBlockColumns;
+    for (int b = 0; b < count; ++b) {
+      const bool last = block + b + 1 == blocks;
+      tile.quad_bytes[b] = kQuad * (last ? arguments.last_columns : kBlockColumns);
+    }
+    for (int p = 0; p < pixels; ++p) {
+      tile.places[p] = first_places[p] == nullptr
+          ? nullptr
+          : static_cast<uint8_t*>(first_places[p]) + channel * element;
+    }
+    kTileFunctions[count - 1][pixels - 1](arguments, tile);
+    block += count;
+  }
+}
+
+}  // namespace
+
+void dense_avx512_vnni(const DenseArguments& arguments) {
+  const auto* const activation = static_cast<const uint8_t*>(arguments.activation);
+  const OutputPlace& output = arguments.output;
+  const int64_t element = arguments.to_sums ? sizeof(int32_t) : 1;
+  int64_t column = 0;
+  auto* row = static_cast<uint8_t*>(output.data);
+  for (int64_t pixel = 0; pixel < arguments.pixels;) {
+    // As even as possible: 15 pixels are 8 and 7, not 14 and 1.
+    const int64_t left = arguments.pixels - pixel;
+    const int64_t tiles = (left + kTilePixels - 1) / kTilePixels;
+    const int pixels = static_cast<int>((left + tiles - 1) / tiles);
+    Tile tile;
+    tile.activation = activation + pixel * arguments.pixel_stride;
+    tile.activation_sums =
+        arguments.activation_sums == nullptr ? nullptr : arguments.activation_sums + pixel;
+    for (int p = 0; p < pixels; ++p) {
+      tile.places[p] =
+          column < output.row_width ? row + column * output.pixel_stride * element : nullptr;
+      if (++column == output.row_pitch) {
+        column = 0;
+        row += output.row_stride * element;
+      }
+    }
+    compute_channels(arguments, tile, pixels, element);
+    pixel += pixels;
+  }
+}
+
+}  // namespace qconv::native
+
+#undef QCONV_INLINE
+#pragma GCC pop_options
+
+#endif
