@@ -88,6 +88,26 @@ std::vector<InstructionSetEntry> find_instruction_sets() {
   return entries;
 }
 
+InstructionSet best_not_above(const std::string& cap) {
+  InstructionSet best = InstructionSet::kScalar;
+  std::string available;
+  for (const InstructionSetEntry& entry : instruction_sets()) {
+    if (!entry.supported) {
+      continue;
+    }
+    available += (available.empty() ? "" : ", ") + std::string(entry.name);
+    best = entry.set;
+    if (cap == entry.name) {
+      return best;
+    }
+  }
+  if (!cap.empty()) {
+    throw std::invalid_argument(
+        "TORCH_QCONV_ISA must be one of " + available + " on this machine, got '" + cap + "'");
+  }
+  return best;
+}
+
 }  // namespace
 
 const std::vector<InstructionSetEntry>& instruction_sets() {
@@ -112,25 +132,9 @@ const char* instruction_set_name(InstructionSet set) {
 }
 
 InstructionSet best_instruction_set() {
+  static const InstructionSet best = best_not_above("");
   const char* const cap = std::getenv("TORCH_QCONV_ISA");
-  const std::string name = cap == nullptr ? "" : cap;
-  InstructionSet best = InstructionSet::kScalar;
-  std::string available;
-  for (const InstructionSetEntry& entry : instruction_sets()) {
-    if (!entry.supported) {
-      continue;
-    }
-    available += (available.empty() ? "" : ", ") + std::string(entry.name);
-    best = entry.set;
-    if (name == entry.name) {
-      return best;
-    }
-  }
-  if (!name.empty()) {
-    throw std::invalid_argument(
-        "TORCH_QCONV_ISA must be one of " + available + " on this machine, got '" + name + "'");
-  }
-  return best;
+  return cap == nullptr || *cap == '\0' ? best : best_not_above(cap);
 }
 
 }  // namespace qconv::native

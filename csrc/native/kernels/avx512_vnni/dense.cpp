@@ -38,8 +38,8 @@ struct Tile {
   const float* offset;
   const int32_t* weight_zero_points;  // null: none
   const int32_t* activation_sums;
-  int64_t out_channels;     // at most 16 for each of its blocks
-  int64_t quad_bytes[2];    // of weights, in each block
+  int64_t out_channels;       // at most 16 for each of its blocks
+  int64_t quad_bytes[2];      // of weights, in each block
   void* places[kTilePixels];  // null: not stored
 };
 
@@ -86,8 +86,7 @@ inline QCONV_INLINE void sum_products(
   }
 }
 
-inline QCONV_INLINE __m512i rounded(
-    __m512i sums, __m512 multiplier, __m512 offset) {
+inline QCONV_INLINE __m512i rounded(__m512i sums, __m512 multiplier, __m512 offset) {
   return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), multiplier, offset));
 }
 
@@ -103,18 +102,15 @@ struct PackToBytes {
         // vectors in every lane.
         order(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)) {}
 
-  inline QCONV_INLINE __m512i operator()(
-      __m512i a, __m512i b, __m512i c, __m512i d) const {
+  inline QCONV_INLINE __m512i operator()(__m512i a, __m512i b, __m512i c, __m512i d) const {
     const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero_point);
     const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero_point);
     const __m512i bytes = _mm512_packus_epi16(ab, cd);
-    return _mm512_permutexvar_epi32(
-        order, _mm512_min_epu8(_mm512_max_epu8(bytes, low), high));
+    return _mm512_permutexvar_epi32(order, _mm512_min_epu8(_mm512_max_epu8(bytes, low), high));
   }
 };
 
-inline QCONV_INLINE void store_block(
-    uint8_t* place, __m128i bytes, int64_t channels) {
+inline QCONV_INLINE void store_block(uint8_t* place, __m128i bytes, int64_t channels) {
   if (place == nullptr) {
     return;
   }
@@ -129,8 +125,7 @@ inline QCONV_INLINE void store_block(
 
 template <int kPixels, int kBlocks>
 inline QCONV_INLINE void store_bytes(
-    const Requantization& requantization, const Tile& tile,
-    __m512i (&sums)[kPixels * kBlocks]) {
+    const Requantization& requantization, const Tile& tile, __m512i (&sums)[kPixels * kBlocks]) {
   constexpr int kVectors = kPixels * kBlocks;
   const PackToBytes pack(requantization);
   __m512 multiplier[kBlocks];
@@ -211,8 +206,8 @@ void compute_tile(const DenseArguments& arguments, const Tile& tile) {
     return;
   }
   int32_t in_memory[kPixels * kBlocks][kBlockColumns];
-  unrolled<kPixels * kBlocks>(
-      [&](auto i) QCONV_INLINE { _mm512_storeu_si512(in_memory[i], sums[i]); });
+  unrolled<kPixels * kBlocks>([&](auto i)
+                                  QCONV_INLINE { _mm512_storeu_si512(in_memory[i], sums[i]); });
   finish_from_memory(arguments, tile, kPixels, kBlocks, in_memory);
 }
 
@@ -239,9 +234,8 @@ void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels, i
     tile.weight = arguments.weight + block * arguments.block_stride;
     tile.multiplier = arguments.requantization.multiplier + channel;
     tile.offset = arguments.requantization.offset + channel;
-    tile.weight_zero_points = arguments.weight_zero_points == nullptr
-        ? nullptr
-        : arguments.weight_zero_points + channel;
+    tile.weight_zero_points =
+        arguments.weight_zero_points == nullptr ? nullptr : arguments.weight_zero_points + channel;
     const int64_t left = arguments.out_channels - channel;
     tile.out_channels = left < count * kBlockColumns ? left : count * kBlockColumns;
     for (int b = 0; b < count; ++b) {

@@ -25,7 +25,8 @@ void sum_block(
     uint32_t* sums) {
   for (int64_t tap = 0; tap < arguments.taps; ++tap) {
     const uint8_t* const values = pixel + arguments.tap_offsets[tap];
-    const int8_t* tap_weight = weight + tap * arguments.k_blocks * arguments.quads * kQuad * columns;
+    const int8_t* tap_weight =
+        weight + tap * arguments.k_blocks * arguments.quads * kQuad * columns;
     for (int64_t k = 0; k < arguments.used_quads * kQuad; k += kQuad) {
       for (int64_t column = 0; column < columns; ++column) {
         int32_t sum = 0;

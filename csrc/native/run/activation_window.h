@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "native/format/packed_view.h"
+#include "native/run/run.h"
+
+namespace qconv::native {
+
+// A copy of the part of an activation that some output rows of one output plane read, padded with
+// the zero point and ordered so that one tap of all their pixels lies at a constant distance from
+// the pixels:
+//
+//   value(pixel (row, column), tap, k) =
+//       data[tap_offsets[tap] + (row * row_step * columns + column * pixel_step) * pixel_values +
+//       k]
+//
+// Taps without folding: the rows and columns of a strided convolution are dealt out to planes by
+// their number modulo the stride, so that neighbouring output pixels are neighbours in every plane.
+// With folding (see Layout) a pixel holds `folded_rows` rows, and the stride stays.
+class ActivationWindow {
+ public:
+  // For up to `rows` output rows at a time.
+  void plan(
+      const PackedView& packed, const RunInput& input, const Extent& output_size, int64_t rows);
+
+  // Elements that copy() writes for so many rows, and 64 more that may be read.
+  int64_t elements() const;
+
+  // Copies what the planned number of rows from first_row on read, all groups. Element is uint8_t
+  // or uint16_t.
+  template <typename Element>
+  void copy(int64_t batch, int64_t output_plane, int64_t first_row, Element* to) const;
+
+  // Elements; they depend on the number of rows planned. Those of group 0; group_offset(g) is to be
+  // added.
+  const int64_t* tap_offsets() const { return tap_offsets_.data(); }
+  int64_t group_offset(int64_t group) const;
+  int64_t pixel_stride() const { return pixel_step_ * pixel_values_; }
+  int64_t row_stride() const { return row_step_ * columns_ * pixel_values_; }
+  // Pixels from one output row to the next, if that is a constant distance; else 0.
+  int64_t row_pitch() const { return row_step_ == 1 && pixel_step_ == 1 ? columns_ : 0; }
+
+ private:
+  struct Plane {
+    int64_t depth = 0;   // kernel_d index
+    int64_t row = 0;     // input row of the plane's row 0, from the first output row's top
+    int64_t column = 0;  // input column of its column 0; padding not taken off
+    int64_t group = 0;   // of folded windows
+  };
+
+  template <typename Element>
+  void copy_plane(
+      const Plane& plane, int64_t batch, int64_t output_plane, int64_t first_row,
+      Element* to) const;
+  template <typename Element>
+  void copy_row(const uint8_t* row, const Plane& plane, int64_t folded_row, Element* to) const;
+  int64_t plane_values() const { return rows_ * columns_ * pixel_values_; }
+  void plan_split();
+  void plan_folded();
+
+  const PackedView* packed_ = nullptr;
+  const RunInput* input_ = nullptr;
+  int64_t output_rows_ = 0;
+  int64_t output_columns_ = 0;
+  int64_t rows_ = 0;  // of a plane
+  int64_t columns_ = 0;
+  int64_t pixel_values_ = 0;
+  int64_t pixel_step_ = 1;
+  int64_t row_step_ = 1;
+  int64_t input_row_step_ = 1;  // input rows and columns between those of a plane
+  int64_t input_column_step_ = 1;
+  std::vector<Plane> planes_;
+  std::vector<int64_t> tap_offsets_;
+};
+
+}  // namespace qconv::native

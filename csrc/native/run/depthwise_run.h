@@ -1,0 +1,9 @@
+#pragma once
+
+#include "native/run/conv_run.h"
+
+namespace qconv::native {
+
+void run_depthwise(const ConvRun& run);
+
+}  // namespace qconv::native

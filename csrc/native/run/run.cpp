@@ -1,0 +1,79 @@
+#include "native/run/run.h"
+
+#include <memory>
+
+#include "native/run/conv_run.h"
+#include "native/run/dense_run.h"
+#include "native/run/depthwise_run.h"
+
+namespace qconv::native {
+namespace {
+
+int64_t output_pixels(const ConvRun& run) {
+  return run.input.batch * run.output_size[0] * run.output_size[1] * run.output_size[2];
+}
+
+void run_kernels(const ConvRun& run) {
+  if (run.packed.layout.kind == LayoutKind::kDepthwise) {
+    run_depthwise(run);
+  } else {
+    run_dense(run);
+  }
+}
+
+}  // namespace
+
+Extent output_size(const Convolution& conv, const Extent& input_size) {
+  Extent size;
+  for (int i = 0; i < 3; ++i) {
+    const int64_t window = conv.dilation[i] * (conv.kernel[i] - 1) + 1;
+    size[i] = (input_size[i] + 2 * conv.padding[i] - window) / conv.stride[i] + 1;
+  }
+  return size;
+}
+
+void run(
+    const PackedView& packed, const RunInput& input, const RunOutput& output,
+    const ParallelFor& parallel_for) {
+  const RequantizationTable table = requantization_table(packed, input, output);
+  ConvRun run{
+      .packed = packed,
+      .input = input,
+      .output_size = output_size(packed.conv, input.size),
+      .kernels = *kernel_set(best_instruction_set()),
+      .parallel_for = parallel_for,
+      .requantization = table.requantization,
+      .weight_zero_points = table.weight_zero_points,
+      .output = output.data};
+  if (table.exact_in_float32) {
+    run_kernels(run);
+    return;
+  }
+  const int64_t pixels = output_pixels(run);
+  const auto sums = std::make_unique_for_overwrite<int32_t[]>(
+      static_cast<size_t>(pixels * packed.conv.out_channels));
+  run.output = sums.get();
+  run.to_sums = true;
+  run_kernels(run);
+  requantize_exactly(packed, input, sums.get(), pixels, output);
+}
+
+void run_to_float(
+    const PackedView& packed, const RunInput& input, float* output,
+    const ParallelFor& parallel_for) {
+  const ConvRun run{
+      .packed = packed,
+      .input = input,
+      .output_size = output_size(packed.conv, input.size),
+      .kernels = *kernel_set(best_instruction_set()),
+      .parallel_for = parallel_for,
+      .requantization = {},
+      .weight_zero_points = weight_zero_point_table(packed),
+      .output = output,
+      .to_sums = true};
+  run_kernels(run);
+  sums_to_float(
+      packed, input, reinterpret_cast<const int32_t*>(output), output_pixels(run), output);
+}
+
+}  // namespace qconv::native

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+
+namespace qconv::native {
+
+// What a thread keeps memory for between calls, each once.
+enum class ScratchUse { kRequantization, kActivation, kActivationSums, kTail, kZeroPoints, kCount };
+
+// At least `bytes` bytes of the calling thread, 64-byte aligned, with undefined contents: valid
+// until its next call for the same use. Grows when it must and is kept.
+// Raises std::bad_alloc.
+void* scratch(ScratchUse use, size_t bytes);
+
+// Gives back what the calling thread keeps.
+void release_scratch();
+
+}  // namespace qconv::native
