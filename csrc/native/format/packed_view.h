@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "native/convolution.h"
@@ -22,6 +23,10 @@ struct PackedView {
   const int32_t* column_sums = nullptr;  // per output channel: the sum of its weights' integers
   const float* bias = nullptr;           // null: no bias
 
+  // As the weight was given; with one output channel the counts don't tell.
+  bool scales_per_channel = false;
+  bool zero_points_per_channel = false;
+
   double scale(int64_t channel) const {
     const int64_t i = scale_count == 1 ? 0 : channel;
     return float_scales != nullptr ? float_scales[i] : double_scales[i];
@@ -30,5 +35,12 @@ struct PackedView {
     return zero_points == nullptr ? 0 : zero_points[zero_point_count == 1 ? 0 : channel];
   }
 };
+
+// Checks a packed buffer, which may hold any bytes, and points into it; the caller keeps it alive
+// and unchanged. Nothing outside of it is read, here or by a kernel that keeps to the view.
+// verify: also compares the checksum, the column sums and the zeros between weights, which takes as
+// long as reading it all; if they are wrong, so are results, and nothing worse. Raises
+// std::invalid_argument that says which rule of docs/packed_format.md is broken.
+PackedView view_packed(const void* data, size_t size, bool verify);
 
 }  // namespace qconv::native

@@ -1,0 +1,74 @@
+#include "native/format/layout.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace qconv::native {
+namespace {
+
+// Bytes of a tap that one step of the widest kernel (a row of an AMX tile) takes.
+constexpr int64_t kStepBytes = kQuadsPerTile * kQuad;
+// From this size of a weight on, padding a group's last block to all 16 columns costs more memory
+// than the partial stores that it saves are worth.
+constexpr int64_t kNarrowBlockFrom = 65536;
+// Up to this many input channels a kernel row is so short that several share a step.
+constexpr int64_t kMostChannelsOfFoldedRows = 4;
+
+int64_t ceil_div(int64_t value, int64_t divisor) {
+  return (value + divisor - 1) / divisor;
+}
+
+int64_t round_up(int64_t value, int64_t multiple) {
+  return ceil_div(value, multiple) * multiple;
+}
+
+// The kernel's rows spread evenly over as few steps as its bytes need.
+int64_t rows_in_tap(const Convolution& conv) {
+  const int64_t row_bytes = conv.kernel[2] * conv.in_channels_per_group();
+  if (conv.in_channels_per_group() > kMostChannelsOfFoldedRows || conv.dilation[1] != 1) {
+    return 1;
+  }
+  const int64_t steps = ceil_div(conv.kernel[1] * row_bytes, kStepBytes);
+  return std::max<int64_t>(1, std::min(ceil_div(conv.kernel[1], steps), kStepBytes / row_bytes));
+}
+
+Layout depthwise_layout(const Convolution& conv) {
+  Layout layout;
+  layout.kind = LayoutKind::kDepthwise;
+  layout.taps = conv.taps();
+  layout.depth = 1;
+  layout.weight_bytes = layout.taps * round_up(conv.out_channels, kBlockColumns);
+  return layout;
+}
+
+}  // namespace
+
+Layout layout_of(const Convolution& conv) {
+  if (conv.transposed) {
+    throw std::invalid_argument("transposed convolutions can't be packed yet");
+  }
+  const int64_t in_channels = conv.in_channels_per_group();
+  const int64_t out_channels = conv.out_channels_per_group();
+  if (conv.groups > 1 && in_channels == 1 && out_channels == 1) {
+    return depthwise_layout(conv);
+  }
+  Layout layout;
+  const int64_t columns = conv.kernel[2];
+  layout.folds_width = conv.dilation[2] == 1 && columns > 1 &&
+      columns * ceil_div(in_channels, kStepBytes) > ceil_div(columns * in_channels, kStepBytes);
+  layout.folded_rows = layout.folds_width ? rows_in_tap(conv) : 1;
+  layout.taps = conv.kernel[0] * ceil_div(conv.kernel[1], layout.folded_rows) *
+      (layout.folds_width ? 1 : columns);
+  layout.depth = (layout.folds_width ? columns : 1) * layout.folded_rows * in_channels;
+  layout.k_blocks = ceil_div(layout.depth, kStepBytes);
+  layout.quads = ceil_div(layout.used_quads(), layout.k_blocks);
+  layout.blocks = ceil_div(out_channels, kBlockColumns);
+  const int64_t left = out_channels % kBlockColumns;
+  if (left != 0 && conv.weights() >= kNarrowBlockFrom) {
+    layout.last_columns = round_up(left, kQuad);
+  }
+  layout.weight_bytes = conv.groups * layout.group_bytes();
+  return layout;
+}
+
+}  // namespace qconv::native
