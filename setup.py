@@ -115,6 +115,9 @@ COMPILE_FLAGS = [
     "-Wextra",
     "-Werror",
     "-fvisibility=hidden",
+    # csrc/native gives the same bytes on every instruction set: a product and a sum are one fused
+    # operation only where the source says so.
+    "-ffp-contract=off",
     # Python's own flags bring -g, which makes the library many times larger and slower to compile.
     "-g0",
     # Source paths in the library, as in error messages, start with csrc/ and torch/ wherever it was

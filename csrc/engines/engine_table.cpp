@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engines/fbgemm/fbgemm_engine.h"
+#include "engines/native/native_engine.h"
 #include "engines/onednn/onednn_engine.h"
 #include "engines/qnnpack/qnnpack_engine.h"
 
@@ -29,9 +30,10 @@ std::vector<const Engine*> x86_preference(const ConvDescription& conv) {
   return {&fbgemm_engine()};
 }
 
-// Today x86's choice; whatever else can, for what x86's engines refuse.
+// The native engine; x86's choice, then whatever else can, for what it refuses.
 std::vector<const Engine*> auto_preference(const ConvDescription& conv) {
   std::vector<const Engine*> engines = x86_preference(conv);
+  engines.insert(engines.begin(), &native_engine());
   for (const Engine* engine : all_engines()) {
     if (std::find(engines.begin(), engines.end(), engine) == engines.end()) {
       engines.push_back(engine);
@@ -44,7 +46,7 @@ std::vector<const Engine*> auto_preference(const ConvDescription& conv) {
 
 const std::vector<const Engine*>& all_engines() {
   static const std::vector<const Engine*> engines{
-      &fbgemm_engine(), &onednn_engine(), &qnnpack_engine()};
+      &native_engine(), &fbgemm_engine(), &onednn_engine(), &qnnpack_engine()};
   return engines;
 }
 

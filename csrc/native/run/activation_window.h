@@ -38,9 +38,9 @@ class ActivationWindow {
   const int64_t* tap_offsets() const { return tap_offsets_.data(); }
   int64_t group_offset(int64_t group) const;
   int64_t pixel_stride() const { return pixel_step_ * pixel_values_; }
-  int64_t row_stride() const { return row_step_ * columns_ * pixel_values_; }
+  int64_t row_stride() const { return columns_ * pixel_values_; }
   // Pixels from one output row to the next, if that is a constant distance; else 0.
-  int64_t row_pitch() const { return row_step_ == 1 && pixel_step_ == 1 ? columns_ : 0; }
+  int64_t row_pitch() const { return columns_ % pixel_step_ == 0 ? columns_ / pixel_step_ : 0; }
 
  private:
   struct Plane {
@@ -50,12 +50,22 @@ class ActivationWindow {
     int64_t group = 0;   // of folded windows
   };
 
+  // Columns [begin, end) of the window lie in the input, the first at its column `first_input`.
+  struct Columns {
+    int64_t begin = 0;
+    int64_t end = 0;
+    int64_t first_input = 0;
+  };
+
   template <typename Element>
   void copy_plane(
       const Plane& plane, int64_t batch, int64_t output_plane, int64_t first_row,
       Element* to) const;
   template <typename Element>
-  void copy_row(const uint8_t* row, const Plane& plane, int64_t folded_row, Element* to) const;
+  void copy_row(const uint8_t* row, const Plane& plane, Element* to) const;
+  template <int kFolded, typename Element>
+  void copy_folded_rows(const uint8_t* const* rows, const Plane& plane, Element* to) const;
+  Columns columns_inside(const Plane& plane) const;
   int64_t plane_values() const { return rows_ * columns_ * pixel_values_; }
   void plan_split();
   void plan_folded();
@@ -68,8 +78,8 @@ class ActivationWindow {
   int64_t columns_ = 0;
   int64_t pixel_values_ = 0;
   int64_t pixel_step_ = 1;
-  int64_t row_step_ = 1;
-  int64_t input_row_step_ = 1;  // input rows and columns between those of a plane
+  int64_t planes_per_group_ = 0;  // of folded windows
+  int64_t input_row_step_ = 1;    // input rows and columns between those of a plane
   int64_t input_column_step_ = 1;
   std::vector<Plane> planes_;
   std::vector<int64_t> tap_offsets_;

@@ -1,0 +1,55 @@
+#include "engines/native/native_engine.h"
+
+#include <stdexcept>
+
+#include "engines/native/packed_conv.h"
+#include "native/cpu/instruction_set.h"
+#include "native/format/header.h"
+
+namespace qconv {
+namespace {
+
+class NativeEngine final : public Engine {
+ public:
+  const char* name() const override { return "native"; }
+
+  std::string version() const override {
+    return "packed format " + std::to_string(native::kFormatVersion);
+  }
+
+  std::string instruction_set() const override {
+    return why_unavailable() ? "" : native::instruction_set_name(native::best_instruction_set());
+  }
+
+  // Asked anew every time: the variable may change.
+  std::optional<std::string> why_unavailable() const override {
+    try {
+      native::best_instruction_set();
+      return std::nullopt;
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+  }
+
+  std::optional<std::string> why_unsupported(const ConvDescription& conv) const override {
+    if (conv.geometry.transposed) {
+      return "it has no kernels for transposed convolutions";
+    }
+    return std::nullopt;
+  }
+
+  std::unique_ptr<const PackedConv> pack(
+      const std::string& op, std::shared_ptr<const ConvDescription> conv,
+      const at::Tensor& grouped_weight, const WeightFacts&) const override {
+    return pack_native_conv(op, std::move(conv), grouped_weight);
+  }
+};
+
+}  // namespace
+
+const Engine& native_engine() {
+  static const NativeEngine engine;
+  return engine;
+}
+
+}  // namespace qconv

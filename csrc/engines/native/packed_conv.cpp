@@ -1,0 +1,102 @@
+#include "engines/native/packed_conv.h"
+
+#include <ATen/ops/empty.h>
+
+#include <stdexcept>
+#include <utility>
+
+#include "conv/check.h"
+#include "engines/native/native_arguments.h"
+#include "native/cpu/instruction_set.h"
+#include "native/format/pack.h"
+#include "native/format/packed_view.h"
+#include "native/format/unpack.h"
+#include "native/run/run.h"
+
+namespace qconv {
+namespace {
+
+// The core's complaints as ValueErrors of the op.
+template <typename Call>
+auto raising_value_errors(const std::string& op, const Call& call) {
+  try {
+    return call();
+  } catch (const std::invalid_argument& error) {
+    QCONV_CHECK_VALUE(false, op, error.what());
+  }
+}
+
+class NativePackedConv final : public PackedConv {
+ public:
+  explicit NativePackedConv(at::Tensor buffer)
+      : buffer_(std::move(buffer)),
+        view_(
+            native::view_packed(
+                buffer_.const_data_ptr<uint8_t>(), static_cast<size_t>(buffer_.numel()), false)) {}
+
+  void run(
+      const std::string& op, const RunShape& shape, const Activation& input,
+      const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const override {
+    native::RunOutput place;
+    place.data = output;
+    place.scale = quantization.scale;
+    place.zero_point = quantization.zero_point;
+    place.low = post_op == PostOp::kRelu ? static_cast<uint8_t>(quantization.zero_point) : 0;
+    raising_value_errors(
+        op, [&] { native::run(view_, to_native(shape, input), place, torch_parallel_for()); });
+  }
+
+  void run_to_float(const RunShape& shape, const Activation& input, float* output) const override {
+    native::run_to_float(view_, to_native(shape, input), output, torch_parallel_for());
+  }
+
+  at::Tensor unpack() const override {
+    const native::Convolution& conv = view_.conv;
+    c10::SmallVector<int64_t, 5> sizes{conv.out_channels, conv.in_channels_per_group()};
+    const int dims = conv.spatial_dims == 3 ? 3 : 2;
+    sizes.append(conv.kernel.end() - dims, conv.kernel.end());
+    const at::Tensor weight = at::empty(sizes, at::TensorOptions().dtype(at::kChar));
+    native::unpack_weight(view_, weight.mutable_data_ptr<int8_t>());
+    return weight;
+  }
+
+  int64_t nbytes() const override { return buffer_.numel(); }
+
+  std::string kernel_name() const override {
+    const char* const kind =
+        view_.layout.kind == native::LayoutKind::kDepthwise ? "depthwise" : "dense";
+    return std::string(kind) + "_" + native::instruction_set_name(native::best_instruction_set());
+  }
+
+ private:
+  const at::Tensor buffer_;  // uint8, the packed form that docs/packed_format.md describes
+  const native::PackedView view_;
+};
+
+}  // namespace
+
+std::unique_ptr<const PackedConv> pack_native_conv(
+    const std::string& op, std::shared_ptr<const ConvDescription> conv,
+    const at::Tensor& grouped_weight) {
+  native::PackSource source;
+  source.conv = to_native(conv->geometry);
+  source.weight = grouped_weight.const_data_ptr<int8_t>();
+  const int64_t in_channels = source.conv.in_channels_per_group();
+  const native::Extent& kernel = source.conv.kernel;
+  source.strides = {
+      source.conv.taps() * in_channels, 1, kernel[1] * kernel[2] * in_channels,
+      kernel[2] * in_channels, in_channels};
+  source.scales = conv->weight.scales.data();
+  source.scales_per_channel = conv->weight.per_channel;
+  source.zero_points = conv->weight.zero_points.data();
+  source.zero_points_per_channel = conv->weight.per_channel;
+  source.bias = conv->bias ? conv->bias->data() : nullptr;
+  return raising_value_errors(op, [&] {
+    const at::Tensor buffer = at::empty(
+        {static_cast<int64_t>(native::packed_size(source))}, at::TensorOptions().dtype(at::kByte));
+    native::pack(source, buffer.mutable_data_ptr<uint8_t>(), static_cast<size_t>(buffer.numel()));
+    return std::make_unique<NativePackedConv>(buffer);
+  });
+}
+
+}  // namespace qconv
