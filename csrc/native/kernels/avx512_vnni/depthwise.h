@@ -1,0 +1,9 @@
+#pragma once
+
+#include "native/kernels/depthwise.h"
+
+namespace qconv::native {
+
+void depthwise_avx512_vnni(const DepthwiseArguments& arguments);
+
+}  // namespace qconv::native
