@@ -3,35 +3,43 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <new>
 
 namespace qconv::native::test {
 
-// Bytes whose end is the end of a page, followed by one that may not be touched: reading or writing
-// a byte too far ends the process.
+// Memory whose last byte is followed, and whose first page is preceded, by a page that can't be
+// touched: reading or writing beyond the end ends the program.
 class GuardedMemory {
  public:
-  explicit GuardedMemory(int64_t bytes) {
-    const int64_t page = sysconf(_SC_PAGESIZE);
-    const int64_t used = (bytes + page - 1) / page * page;
-    size_ = used + page;
-    memory_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory_ == MAP_FAILED ||
-        mprotect(static_cast<char*>(memory_) + used, page, PROT_NONE) != 0) {
+  explicit GuardedMemory(size_t bytes) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t inside = (bytes + page - 1) / page * page;
+    mapped_bytes_ = inside + 2 * page;
+    void* const mapped =
+        mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) {
       throw std::bad_alloc();
     }
-    data_ = static_cast<uint8_t*>(memory_) + used - bytes;
+    mapped_ = static_cast<uint8_t*>(mapped);
+    mprotect(mapped_, page, PROT_NONE);
+    mprotect(mapped_ + page + inside, page, PROT_NONE);
+    data_ = mapped_ + page + inside - bytes;
   }
-  ~GuardedMemory() { munmap(memory_, size_); }
+  ~GuardedMemory() { munmap(mapped_, mapped_bytes_); }
   GuardedMemory(const GuardedMemory&) = delete;
   GuardedMemory& operator=(const GuardedMemory&) = delete;
 
-  uint8_t* data() const { return data_; }
+  template <typename Element>
+  Element* as() const {
+    return reinterpret_cast<Element*>(data_);
+  }
 
  private:
-  void* memory_ = nullptr;
-  int64_t size_ = 0;
+  uint8_t* mapped_ = nullptr;
+  size_t mapped_bytes_ = 0;
   uint8_t* data_ = nullptr;
 };
 

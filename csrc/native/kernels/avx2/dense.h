@@ -1,0 +1,10 @@
+#pragma once
+
+#include "native/kernels/dense.h"
+
+namespace qconv::native {
+
+// Takes activations widened to uint16 (see widen.h).
+void dense_avx2(const DenseArguments& arguments);
+
+}  // namespace qconv::native

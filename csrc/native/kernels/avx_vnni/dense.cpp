@@ -1,0 +1,44 @@
+// Dense convolution with AVX-VNNI (vpdpbusd on 256-bit vectors, without AVX-512).
+//
+// Tiles of avx2/tile.h: 6 pixels by 16 output channels. A step is one quad: 2 loads of weights,
+// 6 broadcasts and 12 vpdpbusd, 32 multiply-adds each. Peak: 2 vpdpbusd, 64 multiply-adds, a cycle.
+#include "native/kernels/avx_vnni/dense.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <cstring>
+#include <utility>
+
+#include "native/format/layout.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+
+#include "native/kernels/avx_vnni/unwidened.h"
+
+namespace qconv::native {
+namespace {
+
+struct DotVnni {
+  using Element = uint8_t;
+
+  // As an intrinsic, gcc 12 copies the accumulator before every instruction.
+  static inline QCONV_INLINE void add(__m256i& sums, __m256i activation, __m256i weight) {
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(activation), "x"(weight));
+  }
+};
+
+}  // namespace
+
+void dense_avx_vnni(const DenseArguments& arguments) {
+  dense_unwidened<DotVnni>(arguments);
+}
+
+}  // namespace qconv::native
+
+#undef QCONV_INLINE
+#pragma GCC pop_options
+
+#endif
