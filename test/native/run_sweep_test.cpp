@@ -140,10 +140,10 @@ bool run_case(Random& random) {
   GuardedMemory activation(input_bytes);
   const bool extreme = random.chance(20);
   for (int64_t i = 0; i < input_bytes; ++i) {
-    activation.data()[i] =
+    activation.as<uint8_t>()[i] =
         static_cast<uint8_t>(extreme ? (random.chance(50) ? 255 : 0) : random.integer(0, 255));
   }
-  input.data = activation.data();
+  input.data = activation.as<uint8_t>();
 
   const Extent size = output_size(conv, input.size);
   const std::vector<double> real = convolve_reference(problem, input, size);
@@ -165,7 +165,7 @@ bool run_case(Random& random) {
     }
     setenv("TORCH_QCONV_ISA", entry.name, 1);
     GuardedMemory memory(static_cast<int64_t>(real.size()));
-    output.data = memory.data();
+    output.data = memory.as<uint8_t>();
     run(packed.view, input, output, {});
     if (const int64_t wrong = wrong_outputs(real, output.data, output)) {
       std::printf(
@@ -174,7 +174,7 @@ bool run_case(Random& random) {
       right = false;
     }
     GuardedMemory floats(static_cast<int64_t>(real.size() * sizeof(float)));
-    auto* const values = reinterpret_cast<float*>(floats.data());
+    auto* const values = floats.as<float>();
     run_to_float(packed.view, input, values, {});
     for (size_t i = 0; i < real.size(); ++i) {
       if (values[i] != static_cast<float>(real[i])) {

@@ -37,7 +37,7 @@ struct OutputPlace {
 //
 // in int32, without saturation in between; the total is known to fit.
 struct DenseArguments {
-  // uint8, or uint16 where the kernel set says so (`wide_activations`); offsets and strides are
+  // uint8, or uint16 where the kernel set has a `widen`; offsets and strides are
   // counted in elements.
   const void* activation = nullptr;
   int64_t pixels = 0;

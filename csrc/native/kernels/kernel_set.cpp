@@ -1,20 +1,43 @@
 #include "native/kernels/kernel_set.h"
 
+#include "native/kernels/amx_int8/dense.h"
+#include "native/kernels/amx_int8/permission.h"
 #include "native/kernels/avx2/dense.h"
+#include "native/kernels/avx2/depthwise.h"
 #include "native/kernels/avx512_vnni/dense.h"
+#include "native/kernels/avx512_vnni/depthwise.h"
 #include "native/kernels/avx_vnni/dense.h"
+#include "native/kernels/avx_vnni/depthwise.h"
 #include "native/kernels/scalar/dense.h"
+#include "native/kernels/scalar/depthwise.h"
+#include "native/kernels/widen.h"
 
 namespace qconv::native {
 namespace {
 
-constexpr KernelSet kScalar{.set = InstructionSet::kScalar, .dense = dense_scalar};
+constexpr KernelSet kScalar{
+    .set = InstructionSet::kScalar, .dense = dense_scalar, .depthwise = depthwise_scalar};
 
 #if defined(__x86_64__)
 constexpr KernelSet kAvx2{
-    .set = InstructionSet::kAvx2, .dense = dense_avx2, .wide_activations = true};
-constexpr KernelSet kAvxVnni{.set = InstructionSet::kAvxVnni, .dense = dense_avx_vnni};
-constexpr KernelSet kAvx512Vnni{.set = InstructionSet::kAvx512Vnni, .dense = dense_avx512_vnni};
+    .set = InstructionSet::kAvx2,
+    .dense = dense_avx2,
+    .widen = widen_activations_avx2,
+    .depthwise = depthwise_avx2};
+constexpr KernelSet kAvxVnni{
+    .set = InstructionSet::kAvxVnni, .dense = dense_avx_vnni, .depthwise = depthwise_avx_vnni};
+constexpr KernelSet kAvx512Vnni{
+    .set = InstructionSet::kAvx512Vnni,
+    .dense = dense_avx512_vnni,
+    .depthwise = depthwise_avx512_vnni};
+// Depthwise convolutions have no sums that a tile could share among output channels.
+constexpr KernelSet kAmxInt8{
+    .set = InstructionSet::kAmxInt8,
+    .dense = dense_amx_int8,
+    .reads_padding = true,
+    .joins_rows = true,
+    .depthwise = depthwise_avx512_vnni,
+    .request = request_amx};
 #endif
 
 }  // namespace
@@ -30,6 +53,8 @@ const KernelSet* kernel_set(InstructionSet set) {
       return &kAvxVnni;
     case InstructionSet::kAvx512Vnni:
       return &kAvx512Vnni;
+    case InstructionSet::kAmxInt8:
+      return &kAmxInt8;
 #endif
     default:
       return nullptr;

@@ -12,9 +12,10 @@ namespace qconv::native {
 struct KernelSet {
   InstructionSet set = InstructionSet::kScalar;
   DenseKernel dense = nullptr;
-  bool wide_activations = false;  // dense takes activations widened to uint16
-  bool reads_padding = false;     // dense reads the activation under the zeros that pad a tap
-  bool joins_rows = false;        // dense is fastest on long runs, some pixels computed in vain
+  // Where dense takes activations widened to uint16: copies `count` of them; else null.
+  void (*widen)(const uint8_t* from, int64_t count, uint16_t* to) = nullptr;
+  bool reads_padding = false;  // dense reads the activation under the zeros that pad a tap
+  bool joins_rows = false;     // dense is fastest on long runs, some pixels computed in vain
   DepthwiseKernel depthwise = nullptr;
   // Asks the operating system for the right to use it, where one must ask; false: refused.
   bool (*request)() = nullptr;

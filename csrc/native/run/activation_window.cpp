@@ -10,16 +10,6 @@ namespace {
 // Kernels may read this far beyond the last tap of the last pixel: the zeros that pad a tap.
 constexpr int64_t kReadableBeyond = 64;
 
-void copy_values(const uint8_t* from, int64_t count, uint8_t* to) {
-  std::memcpy(to, from, static_cast<size_t>(count));
-}
-
-void copy_values(const uint8_t* from, int64_t count, uint16_t* to) {
-  for (int64_t i = 0; i < count; ++i) {
-    to[i] = from[i];
-  }
-}
-
 // Four bytes, as they are or widened to 16 bits each.
 template <typename Four>
 Four load_four(const uint8_t* bytes) {
@@ -42,15 +32,15 @@ int64_t ceil_divide(int64_t a, int64_t b) {
 
 }  // namespace
 
-void ActivationWindow::plan(
-    const PackedView& packed, const RunInput& input, const Extent& output_size, int64_t rows) {
-  packed_ = &packed;
-  input_ = &input;
+void ActivationWindow::plan(const ConvRun& run, int64_t rows) {
+  packed_ = &run.packed;
+  input_ = &run.input;
+  widen_ = run.kernels.widen;
   output_rows_ = rows;
-  output_columns_ = output_size[2];
+  output_columns_ = run.output_size[2];
   planes_.clear();
   tap_offsets_.clear();
-  packed.layout.folds_width ? plan_folded() : plan_split();
+  packed_->layout.folds_width ? plan_folded() : plan_split();
 }
 
 void ActivationWindow::plan_split() {
@@ -127,6 +117,14 @@ int64_t ActivationWindow::elements() const {
 int64_t ActivationWindow::group_offset(int64_t group) const {
   return packed_->layout.folds_width ? group * planes_per_group_ * plane_values()
                                      : group * packed_->conv.in_channels_per_group();
+}
+
+void ActivationWindow::copy_values(const uint8_t* from, int64_t count, uint8_t* to) const {
+  std::memcpy(to, from, static_cast<size_t>(count));
+}
+
+void ActivationWindow::copy_values(const uint8_t* from, int64_t count, uint16_t* to) const {
+  widen_(from, count, to);
 }
 
 template <typename Element>

@@ -3,8 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "native/format/packed_view.h"
-#include "native/run/run.h"
+#include "native/run/conv_run.h"
 
 namespace qconv::native {
 
@@ -22,14 +21,13 @@ namespace qconv::native {
 class ActivationWindow {
  public:
   // For up to `rows` output rows at a time.
-  void plan(
-      const PackedView& packed, const RunInput& input, const Extent& output_size, int64_t rows);
+  void plan(const ConvRun& run, int64_t rows);
 
   // Elements that copy() writes for so many rows, and 64 more that may be read.
   int64_t elements() const;
 
-  // Copies what the planned number of rows from first_row on read, all groups. Element is uint8_t
-  // or uint16_t.
+  // Copies what the planned number of rows from first_row on read, all groups. Element is uint8_t,
+  // or uint16_t for kernel sets with a `widen`.
   template <typename Element>
   void copy(int64_t batch, int64_t output_plane, int64_t first_row, Element* to) const;
 
@@ -66,11 +64,14 @@ class ActivationWindow {
   template <int kFolded, typename Element>
   void copy_folded_rows(const uint8_t* const* rows, const Plane& plane, Element* to) const;
   Columns columns_inside(const Plane& plane) const;
+  void copy_values(const uint8_t* from, int64_t count, uint8_t* to) const;
+  void copy_values(const uint8_t* from, int64_t count, uint16_t* to) const;
   int64_t plane_values() const { return rows_ * columns_ * pixel_values_; }
   void plan_split();
   void plan_folded();
 
   const PackedView* packed_ = nullptr;
+  void (*widen_)(const uint8_t* from, int64_t count, uint16_t* to) = nullptr;
   const RunInput* input_ = nullptr;
   int64_t output_rows_ = 0;
   int64_t output_columns_ = 0;

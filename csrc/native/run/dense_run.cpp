@@ -21,7 +21,7 @@ class DenseRun {
     const Extent one{1, 1, 1};
     const Extent zero{0, 0, 0};
     direct_ = conv.kernel == one && conv.stride == one && conv.padding == zero &&
-        !run.kernels.wide_activations;
+        run.kernels.widen == nullptr;
     planes_ = direct_ ? 1 : run.input.batch * run.output_size[0];
     // The pixels of a convolution without a window are one row each.
     rows_ = direct_ ? run.input.batch * run.input.size[0] * run.input.size[1] * run.input.size[2]
@@ -34,9 +34,9 @@ class DenseRun {
     }
     int64_t most_rows = rows_;
     if (!direct_) {
-      window().plan(run_.packed, run_.input, run_.output_size, 1);
+      window().plan(run_, 1);
       const int64_t one_row = window().elements() * element_bytes();
-      window().plan(run_.packed, run_.input, run_.output_size, std::min<int64_t>(rows_, 2));
+      window().plan(run_, std::min<int64_t>(rows_, 2));
       const int64_t another = window().elements() * element_bytes() - one_row;
       most_rows = std::clamp<int64_t>(
           (kLargestWindow - one_row) / std::max<int64_t>(another, 1) + 1, 1, rows_);
@@ -70,7 +70,7 @@ class DenseRun {
     return window;
   }
 
-  int64_t element_bytes() const { return run_.kernels.wide_activations ? 2 : 1; }
+  int64_t element_bytes() const { return run_.kernels.widen == nullptr ? 1 : 2; }
 
   void run_parts(int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
@@ -224,7 +224,7 @@ class DenseRun {
     const int64_t batch = plane / run_.output_size[0];
     const int64_t output_plane = plane % run_.output_size[0];
     ActivationWindow& window = DenseRun::window();
-    window.plan(run_.packed, run_.input, run_.output_size, rows);
+    window.plan(run_, rows);
     void* const values =
         scratch(ScratchUse::kActivation, static_cast<size_t>(window.elements() * element_bytes()));
     if (copy && element_bytes() == 1) {

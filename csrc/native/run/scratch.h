@@ -5,7 +5,16 @@
 namespace qconv::native {
 
 // What a thread keeps memory for between calls, each once.
-enum class ScratchUse { kRequantization, kActivation, kActivationSums, kTail, kZeroPoints, kCount };
+enum class ScratchUse {
+  kRequantization,
+  kActivation,
+  kActivationSums,
+  kTail,
+  kZeroPoints,
+  kZeroPointPixel,
+  kRows,
+  kCount
+};
 
 // At least `bytes` bytes of the calling thread, 64-byte aligned, with undefined contents: valid
 // until its next call for the same use. Grows when it must and is kept.
