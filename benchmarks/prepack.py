@@ -1,119 +1,115 @@
-"""Times prepacking of this package's engines beside PyTorch's, interleaved, in one process.
+"""Times packing of a suite's weights, by this package's engines and PyTorch's.
 
-    python benchmarks/prepack.py [--threads 1] [--rounds 15] [--json FILE]
-
-Each round times every contestant once; the table shows the median and half the interquartile range
-over the rounds, in microseconds, and the ratio to PyTorch's fbgemm engine.
+Each is timed into reused memory, where the result of the last call has been freed, so that the
+allocator hands its memory out again, and into fresh memory, where results are kept and the
+operating system has to supply pages, as in loading a model. qnnpack packs at the first run: its
+prepack ops only copy, and aren't comparable.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
-import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+import ctypes
+import dataclasses
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
+from problem import Problem, make_problem
+from suites import Layer
+from timing import Contestant, Sampling, Spread, interleaved, ratios
 
 import torch_qconv_prepack as qconv
 
-# out_channels, in_channels, kernel side, groups, per channel
-LAYERS = (
-    (64, 3, 7, 1, True),
-    (64, 64, 3, 1, True),
-    (256, 64, 1, 1, True),
-    (512, 512, 3, 1, True),
-    (512, 512, 3, 1, False),
-    (2048, 1024, 1, 1, True),
-    (576, 576, 3, 576, True),
-    (1024, 1024, 3, 32, True),
-)
-STOCK_ENGINES = ("fbgemm", "x86")
+if TYPE_CHECKING:
+    from measure import Progress, Settings
+
+STOCK_ENGINES = ("x86", "onednn", "fbgemm", "qnnpack")
+KEPT_BYTES = 32 << 20  # results kept in a block of fresh memory, at one byte a weight
 
 
-def make_weight(layer: tuple[int, int, int, int, bool]) -> torch.Tensor:
-    out_channels, in_channels, side, groups, per_channel = layer
-    shape = (out_channels, in_channels // groups, side, side)
-    values = torch.randint(-127, 128, shape, dtype=torch.int8)
-    if not per_channel:
-        return torch._make_per_tensor_quantized_tensor(values, 0.01, 0)
-    zero_points = torch.zeros(out_channels, dtype=torch.long)
-    return torch._make_per_channel_quantized_tensor(
-        values, torch.full((out_channels,), 0.01, dtype=torch.double), zero_points, 0
-    )
+class Packer:
+    def __init__(self, problem: Problem, engine: str, ours: bool, fresh: bool) -> None:
+        namespace = torch.ops.torch_qconv_prepack if ours else torch.ops.quantized
+        self._prepack = getattr(namespace, f"{problem.layer.op}_prepack")
+        self._arguments = problem.pack_arguments
+        self._keywords = {"engine": engine} if ours else {}
+        self._stock_engine = None if ours else engine
+        self._fresh = fresh
+        self._kept = max(1, KEPT_BYTES // problem.layer.weight_bytes)
+
+    def time_block(self, repetitions: int) -> float:
+        if self._stock_engine:
+            torch.backends.quantized.engine = self._stock_engine
+        prepack, arguments, keywords = self._prepack, self._arguments, self._keywords
+        prepack(*arguments, **keywords)
+        kept: list[Any] = []
+        if self._fresh:
+            repetitions = min(repetitions, self._kept)
+            _give_memory_back()
+        start = perf_counter_ns()
+        if self._fresh:
+            for _ in range(repetitions):
+                kept.append(prepack(*arguments, **keywords))
+        else:
+            for _ in range(repetitions):
+                prepack(*arguments, **keywords)
+        return (perf_counter_ns() - start) / repetitions / 1000
 
 
-def contestants(layer: tuple[int, int, int, int, bool]) -> dict[str, Callable[[], Any]]:
-    weight, bias = make_weight(layer), torch.zeros(layer[0])
-    arguments = (weight, bias, [1, 1], [0, 0], [1, 1], layer[3])
+def prepack_records(
+    layers: list[Layer], settings: Settings, progress: Progress
+) -> list[dict[str, Any]]:
+    """By layer and contestant: microseconds reused and fresh with ratios to ours, GB/s reused."""
+    sampling = dataclasses.replace(settings.sampling, rounds=min(settings.sampling.rounds, 7))
+    records = []
+    for layer in layers:
+        progress(f"prepack: {layer.name}")
+        records.append(_record(make_problem(layer), settings.engine, sampling))
+    return records
 
-    def stock(engine: str) -> Callable[[], Any]:
-        def pack() -> Any:
-            torch.backends.quantized.engine = engine
-            return torch.ops.quantized.conv2d_prepack(*arguments)
 
-        return pack
-
-    ours = torch.ops.torch_qconv_prepack.conv2d_prepack
+def _packers(problem: Problem, engine: str) -> dict[str, tuple[str, bool]]:
+    others = [
+        record.name
+        for record in qconv.engines()
+        if record.kind == "engine" and record.available and record.name != engine
+    ]
     return {
-        "fbgemm (ours)": lambda: ours(*arguments, engine="fbgemm"),
-        **{f"stock {engine}": stock(engine) for engine in STOCK_ENGINES},
+        "ours": (engine, True),
+        **{f"our {name}": (name, True) for name in others},
+        **{f"stock {name}": (name, False) for name in STOCK_ENGINES},
     }
 
 
-def measure(packers: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Microseconds per contestant and round, after one round of warming up."""
-    times: dict[str, list[float]] = {name: [] for name in packers}
-    for _ in range(rounds + 1):
-        for name, pack in packers.items():
-            start = time.perf_counter()
-            pack()
-            times[name].append((time.perf_counter() - start) * 1e6)
-    return {name: values[1:] for name, values in times.items()}
+def _record(problem: Problem, engine: str, sampling: Sampling) -> dict[str, Any]:
+    layer = problem.layer
+    contestants: dict[str, dict[str, Any]] = {}
+    for memory in ("reused", "fresh"):
+        runners: dict[str, Contestant] = {
+            name: Packer(problem, which, ours, fresh=memory == "fresh")
+            for name, (which, ours) in _packers(problem, engine).items()
+        }
+        times = interleaved(runners, sampling)
+        ratio = ratios(times, "ours")
+        for name, rounds in times.items():
+            figures = dataclasses.asdict(Spread.of(rounds))
+            record = contestants.setdefault(name, {})
+            record[memory] = {"microseconds": {k: round(v, 3) for k, v in figures.items()}}
+            if name in ratio:
+                found = dataclasses.asdict(ratio[name])
+                record[memory]["ratio"] = {k: round(v, 4) for k, v in found.items()}
+            if memory == "reused":
+                record["gb_s"] = round(layer.weight_bytes / figures["median"] / 1000, 3)
+    return {
+        "name": layer.name,
+        **dataclasses.asdict(layer),
+        "weight_bytes": layer.weight_bytes,
+        "contestants": contestants,
+    }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(options.threads)
-
-    records = []
-    table = Table("layer", "KB", *contestants(LAYERS[0]), "stock fbgemm / ours")
-    for layer in LAYERS:
-        name = "{}x{} {}x{} g{} {}".format(
-            layer[0], layer[1], layer[2], layer[2], layer[3], "ch" if layer[4] else "ten"
-        )
-        times = measure(contestants(layer), options.rounds)
-        medians = {who: statistics.median(values) for who, values in times.items()}
-        cells = []
-        for who, values in times.items():
-            quarters = statistics.quantiles(values, n=4)
-            cells.append(f"{medians[who]:.0f} ±{(quarters[2] - quarters[0]) / 2:.0f}")
-        size = make_weight(layer).numel()
-        ratio = medians["stock fbgemm"] / medians["fbgemm (ours)"]
-        table.add_row(name, f"{size / 1000:.0f}", *cells, f"{ratio:.2f}")
-        records.append({"layer": name, "weight_bytes": size, "microseconds": times})
-    console = Console()
-    console.print(table)
-    machine = (
-        f"torch {torch.__version__}, torch_qconv_prepack {qconv.__version__}, "
-        f"{torch.backends.cpu.get_cpu_capability()}, {options.threads} threads, "
-        f"median of {options.rounds} rounds, µs"
-    )
-    console.print(machine)
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "layers": records}, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+def _give_memory_back() -> None:
+    """Let glibc return what was freed to the operating system; elsewhere nothing happens."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -1,0 +1,165 @@
+"""Tables of the figures, for the terminal and as Markdown. Takes results as JSON has them and
+imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import rich.box
+from rich.console import Console
+from rich.table import Table
+from summary import Records, peers_of
+
+HOW_TO_READ = (
+    "Microseconds are medians of rounds, ± half their interquartile range. A peer's cell: how many "
+    "times longer than ours it took, its microseconds, and its error: the largest difference from "
+    "the float64 reference in quanta."
+)
+
+
+@dataclass
+class Rows:
+    """A table: cells of text, and lines that sum it up."""
+
+    title: str
+    head: list[str]
+    body: list[list[str]] = field(default_factory=list)
+    foot: list[list[str]] = field(default_factory=list)
+
+    def print(self, console: Console) -> None:
+        table = Table(title=self.title, title_justify="left", box=rich.box.SIMPLE_HEAD)
+        for index, name in enumerate(self.head):
+            table.add_column(name, justify="right" if index else "left", no_wrap=True)
+        for row in self.body:
+            table.add_row(*row)
+        table.add_section()
+        for row in self.foot:
+            table.add_row(*row)
+        console.print(table)
+
+    def markdown(self) -> str:
+        rows = [self.head, ["---", *["---:"] * (len(self.head) - 1)], *self.body, *self.foot]
+        return "".join("| " + " | ".join(row).replace("\n", " ") + " |\n" for row in rows)
+
+
+def layer_table(suite: str, measured: dict[str, Any]) -> Rows:
+    records: Records = measured["layers"]
+    peers = peers_of(records)
+    rows = Rows(suite, ["layer", "times", "MMAC", "ours µs", "GOPS", "error", *peers])
+    for record in records:
+        ours = record["contestants"]["ours"]
+        rows.body.append(
+            [
+                record["name"],
+                str(record["count"]),
+                f"{record['multiply_adds'] / 1e6:.1f}",
+                f"{_number(ours['microseconds']['median'])} ±{_half(ours['microseconds'])}",
+                f"{ours['gops']:.0f}",
+                str(ours["error"]["largest"]),
+                *(_peer_cell(record, peer) for peer in peers),
+            ]
+        )
+    found = measured["summary"]
+    lines = {
+        "geometric mean": lambda s: f"{s['geometric_mean']:.2f}",
+        "worst": lambda s: f"{s['worst']:.2f} at {s['worst_layer']}",
+        "network, ms (ours)": lambda s: (
+            f"{s['network_microseconds'] / 1000:.2f} ({s['our_network_microseconds'] / 1000:.2f})"
+        ),
+    }
+    for title, cell in lines.items():
+        cells = [cell(found[peer]) if peer in found else "" for peer in peers]
+        rows.foot.append([title, *[""] * 5, *cells])
+    return rows
+
+
+def prepack_table(suite: str, measured: dict[str, Any]) -> Rows:
+    records: Records = measured["prepack"]
+    names = ["ours", *peers_of(records)]
+    head = ["layer", "KB", "ours GB/s", *(f"{name}\nreused / fresh µs" for name in names)]
+    rows = Rows(f"{suite}: packing", head)
+    for record in records:
+        cells = []
+        for name in names:
+            figures = record["contestants"][name]
+            times = [figures[memory]["microseconds"]["median"] for memory in ("reused", "fresh")]
+            cells.append(" / ".join(map(_number, times)))
+        speed = record["contestants"]["ours"]["gb_s"]
+        rows.body.append(
+            [record["name"], f"{record['weight_bytes'] / 1000:.0f}", f"{speed:.2f}", *cells]
+        )
+    return rows
+
+
+def summary_lines(suite: str, measured: dict[str, Any]) -> Iterator[str]:
+    for peer, found in measured.get("summary", {}).items():
+        below = found["below_1"]
+        yield (
+            f"{suite}, {peer}: geometric mean {found['geometric_mean']:.2f} over {found['layers']} "
+            f"layers, worst {found['worst']:.2f} at {found['worst_layer']}, "
+            f"{len(below)} below 1, largest error {found['largest_error']}"
+        )
+    packing = measured.get("prepack_summary", {"ratios": {}, "gb_s": {}})
+    for peer, by_kind in packing["ratios"].items():
+        for kind, found in by_kind.items():
+            yield (
+                f"{suite}, packing, {peer} / ours, {kind}: geometric mean "
+                f"{found['geometric_mean']:.2f}, worst {found['worst']:.2f} at "
+                f"{found['worst_layer']}"
+            )
+    for kernel, found in packing["gb_s"].items():
+        yield (
+            f"{suite}, packing, ours, large {kernel} weights into reused memory: median "
+            f"{found['median']:.2f} GB/s, lowest {found['lowest']:.2f}"
+        )
+
+
+def refusal_lines(suite: str, measured: dict[str, Any]) -> Iterator[str]:
+    for record in measured.get("layers", []):
+        for peer, reason in record["refusals"].items():
+            yield f"{suite}, {record['name']}: no figure for {peer}: {reason}"
+
+
+def fact_lines(result: dict[str, Any]) -> list[str]:
+    """Machine, versions, settings, as a heading needs them."""
+    facts, settings = result["facts"], result["settings"]
+    machine = facts["machine"]
+    features = [name for name, has in machine["cpu_features"].items() if has]
+    engines = [
+        " ".join(filter(None, (e["name"], e["version"], e["instruction_set"])))
+        for e in facts["engines"]
+        if e["kind"] == "engine" and e["available"]
+    ]
+    variables = [f"{name}={value}" for name, value in facts["environment"].items() if value]
+    return [
+        f"machine: {machine['cpu']}, {facts['threads']['usable_cores']} cores usable, "
+        f"load {machine['load']}, has {' '.join(features)}",
+        "versions: " + ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v),
+        f"engines: {', '.join(engines)}",
+        f"settings: engine {settings['engine']}, threads {settings['threads']}, "
+        f"batch {settings['batch']}, held to {settings['isa'] or 'nothing'}, "
+        f"{settings['sampling']['rounds']} rounds; {' '.join(variables) or 'no variables set'}",
+    ]
+
+
+def _peer_cell(record: dict[str, Any], peer: str) -> str:
+    if peer not in record["contestants"]:
+        return "none"
+    found = record["contestants"][peer]
+    ratio, times = found["ratio"], found["microseconds"]
+    error = found["error"]["largest"]
+    return (
+        f"{ratio['median']:.2f} ±{(ratio['high'] - ratio['low']) / 2:.2f}"
+        f"  {_number(times['median'])}  e{error}"
+    )
+
+
+def _half(spread: dict[str, float]) -> str:
+    return _number((spread["high"] - spread["low"]) / 2)
+
+
+def _number(value: float) -> str:
+    """Three digits that count, or whole numbers."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
