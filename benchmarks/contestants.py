@@ -16,13 +16,15 @@ from problem import Problem
 from timing import Call, Contestant
 from torch import Tensor
 
+import torch_qconv_prepack as qconv
+
 
 class Runner(Contestant, Protocol):
     def output(self) -> Tensor:
         """What it computes: uint8 [batch, out_channels, *output_size]."""
 
     def kernel(self) -> str:
-        """The kernel that ran, in its library's words; "" where it doesn't tell."""
+        """What ran, in its library's words; of ops the engine."""
 
 
 class TorchOp:
@@ -36,6 +38,8 @@ class TorchOp:
         else:
             torch.backends.quantized.engine = engine
             packed = prepack(*problem.pack_arguments)
+        # Which engine a policy chose.
+        self._engine = qconv.describe(packed).engine if ours else engine
         arguments = (problem.activation, packed, problem.output_scale, problem.output_zero_point)
         self._call = Call(getattr(namespace, problem.run_op), arguments)
 
@@ -47,7 +51,7 @@ class TorchOp:
         return result.int_repr()
 
     def kernel(self) -> str:
-        return ""
+        return self._engine
 
 
 Maker = Callable[[Problem, int], Runner]

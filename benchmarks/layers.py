@@ -110,12 +110,9 @@ def _report(result: dict[str, Any], console: Console) -> None:
     for line in tables.fact_lines(result):
         console.print(line, highlight=False, soft_wrap=True)
     for suite, measured in result["suites"].items():
-        table = tables.prepack_table if prepack else tables.layer_table
-        table(suite, measured).print(console)
-        for line in (
-            *tables.summary_lines(suite, measured),
-            *tables.refusal_lines(suite, measured),
-        ):
+        for table in tables.tables(suite, measured):
+            table.print(console)
+        for line in tables.lines(suite, measured):
             console.print(line, highlight=False, soft_wrap=True)
     if not prepack:
         console.print(tables.HOW_TO_READ, highlight=False, soft_wrap=True)

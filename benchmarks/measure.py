@@ -1,7 +1,8 @@
 """Times the layers of suites and returns all figures in values that JSON has.
 
-The result's keys: "format", "command", "settings", "facts" (machine.py), "bandwidth_gb_s", and by
-suite "layers" and "prepack": a list of records, and a summary, see `_layer_record` and summary.py.
+The result has "format", "command", "settings", "facts" and "bandwidth_gb_s" (machine.py), "peak"
+(peaks.py), and "suites": by suite "layers" or "prepack", a list of records (`_layer_record` and
+prepack.py), and a summary of them (summary.py).
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from typing import Any
 
 import suites
 import torch
-from contestants import Runner, make_runners
+from contestants import make_runners
 from machine import bandwidths, facts
+from peaks import best_instruction_set, peak_gops
 from problem import Reference, make_problem
 from summary import prepack_summary, summary
 from timing import Sampling, Spread, interleaved, ratios
+
+from torch_qconv_prepack.info.cpu import cpu_features
 
 FORMAT = 1
 SUBJECT = "ours"
@@ -49,6 +53,7 @@ def run(settings: Settings, command: list[str], progress: Progress) -> dict[str,
         "settings": dataclasses.asdict(settings),
         "facts": facts(),
         "bandwidth_gb_s": bandwidths(),
+        "peak": _peak(settings),
         "suites": {},
     }
     for suite in settings.suites:
@@ -72,6 +77,14 @@ def run(settings: Settings, command: list[str], progress: Progress) -> dict[str,
     return result
 
 
+def _peak(settings: Settings) -> dict[str, Any]:
+    """What the cores used could do at most, held to the instruction set."""
+    features = cpu_features()
+    name = settings.isa or best_instruction_set(features)
+    gops = peak_gops(name, features)
+    return {"instruction_set": name, "gops": gops and gops * settings.threads}
+
+
 def _layer_record(layer: suites.Layer, settings: Settings) -> dict[str, Any]:
     """The layer's shape, and by contestant: microseconds, GOPS, error, kernel, ratio to ours."""
     problem = make_problem(layer, settings.batch, settings.input_zero_point)
@@ -88,7 +101,7 @@ def _layer_record(layer: suites.Layer, settings: Settings) -> dict[str, Any]:
             "microseconds": rounded(spread),
             "gops": round(2 * multiply_adds / spread.median / 1000, 2),
             "error": dataclasses.asdict(errors[name]),
-            "kernel": _kernel(runners[name]),
+            "kernel": runners[name].kernel(),
             "rounds": [round(value, 3) for value in rounds],
         }
         if name in ratio:
@@ -102,10 +115,6 @@ def _layer_record(layer: suites.Layer, settings: Settings) -> dict[str, Any]:
         "contestants": contestants,
         "refusals": refusals,
     }
-
-
-def _kernel(runner: Runner) -> str:
-    return runner.kernel()
 
 
 def rounded(spread: Spread) -> dict[str, float]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from summary import Records, peers_of
 
+PEER_HEAD = "ratio, µs, error"
 HOW_TO_READ = (
     "Microseconds are medians of rounds, ± half their interquartile range. A peer's cell: how many "
     "times longer than ours it took, its microseconds, and its error: the largest difference from "
@@ -47,7 +48,18 @@ class Rows:
 def layer_table(suite: str, measured: dict[str, Any]) -> Rows:
     records: Records = measured["layers"]
     peers = peers_of(records)
-    rows = Rows(suite, ["layer", "times", "MMAC", "ours µs", "GOPS", "error", *peers])
+    rows = Rows(
+        suite,
+        [
+            "layer",
+            "times",
+            "MMAC",
+            "ours µs",
+            "GOPS",
+            "error",
+            *(f"{peer}\n{PEER_HEAD}" for peer in peers),
+        ],
+    )
     for record in records:
         ours = record["contestants"]["ours"]
         rows.body.append(
@@ -62,14 +74,13 @@ def layer_table(suite: str, measured: dict[str, Any]) -> Rows:
             ]
         )
     found = measured["summary"]
-    lines = {
+    sums = {
         "geometric mean": lambda s: f"{s['geometric_mean']:.2f}",
-        "worst": lambda s: f"{s['worst']:.2f} at {s['worst_layer']}",
-        "network, ms (ours)": lambda s: (
-            f"{s['network_microseconds'] / 1000:.2f} ({s['our_network_microseconds'] / 1000:.2f})"
-        ),
+        "worst": lambda s: f"{s['worst']:.2f}",
+        "network, ms": lambda s: f"{s['network_microseconds'] / 1000:.2f}",
+        "ours on the same layers, ms": lambda s: f"{s['our_network_microseconds'] / 1000:.2f}",
     }
-    for title, cell in lines.items():
+    for title, cell in sums.items():
         cells = [cell(found[peer]) if peer in found else "" for peer in peers]
         rows.foot.append([title, *[""] * 5, *cells])
     return rows
@@ -93,31 +104,50 @@ def prepack_table(suite: str, measured: dict[str, Any]) -> Rows:
     return rows
 
 
+def tables(suite: str, measured: dict[str, Any]) -> list[Rows]:
+    if "prepack" in measured:
+        return [prepack_table(suite, measured), packing_ratio_table(suite, measured)]
+    return [layer_table(suite, measured)]
+
+
+def lines(suite: str, measured: dict[str, Any]) -> list[str]:
+    """What the tables come to, in words."""
+    if "prepack" in measured:
+        return list(packing_lines(suite, measured))
+    return [*summary_lines(suite, measured), *refusal_lines(suite, measured)]
+
+
 def summary_lines(suite: str, measured: dict[str, Any]) -> Iterator[str]:
-    for peer, found in measured.get("summary", {}).items():
+    for peer, found in measured["summary"].items():
         below = found["below_1"]
         yield (
             f"{suite}, {peer}: geometric mean {found['geometric_mean']:.2f} over {found['layers']} "
             f"layers, worst {found['worst']:.2f} at {found['worst_layer']}, "
             f"{len(below)} below 1, largest error {found['largest_error']}"
         )
-    packing = measured.get("prepack_summary", {"ratios": {}, "gb_s": {}})
-    for peer, by_kind in packing["ratios"].items():
-        for kind, found in by_kind.items():
-            yield (
-                f"{suite}, packing, {peer} / ours, {kind}: geometric mean "
-                f"{found['geometric_mean']:.2f}, worst {found['worst']:.2f} at "
-                f"{found['worst_layer']}"
-            )
-    for kernel, found in packing["gb_s"].items():
+
+
+def packing_lines(suite: str, measured: dict[str, Any]) -> Iterator[str]:
+    for kernel, found in measured["prepack_summary"]["gb_s"].items():
         yield (
-            f"{suite}, packing, ours, large {kernel} weights into reused memory: median "
-            f"{found['median']:.2f} GB/s, lowest {found['lowest']:.2f}"
+            f"{suite}, packing, ours, {kernel} weights of 100 KB and more into reused memory: "
+            f"median {found['median']:.2f} GB/s, lowest {found['lowest']:.2f}"
         )
 
 
+def packing_ratio_table(suite: str, measured: dict[str, Any]) -> Rows:
+    """A line for each other engine: its time / ours, as geometric mean and worst."""
+    ratios = measured["prepack_summary"]["ratios"]
+    kinds = list(dict.fromkeys(kind for by_kind in ratios.values() for kind in by_kind))
+    rows = Rows(f"{suite}: packing, time / ours, geometric mean (worst)", ["engine", *kinds])
+    for peer, by_kind in ratios.items():
+        cells = [f"{by_kind[k]['geometric_mean']:.2f} ({by_kind[k]['worst']:.2f})" for k in kinds]
+        rows.body.append([peer, *cells])
+    return rows
+
+
 def refusal_lines(suite: str, measured: dict[str, Any]) -> Iterator[str]:
-    for record in measured.get("layers", []):
+    for record in measured["layers"]:
         for peer, reason in record["refusals"].items():
             yield f"{suite}, {record['name']}: no figure for {peer}: {reason}"
 
@@ -151,8 +181,8 @@ def _peer_cell(record: dict[str, Any], peer: str) -> str:
     ratio, times = found["ratio"], found["microseconds"]
     error = found["error"]["largest"]
     return (
-        f"{ratio['median']:.2f} ±{(ratio['high'] - ratio['low']) / 2:.2f}"
-        f"  {_number(times['median'])}  e{error}"
+        f"{ratio['median']:.2f} ±{(ratio['high'] - ratio['low']) / 2:.2f} "
+        f"{_number(times['median']):>5} {error:3}"
     )
 
 
