@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 CXX_FILES = $(shell find csrc -name '*.h' -o -name '*.cpp')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev build demo test stress matrix lint format bench docs clean
+.PHONY: help setup setup-dev build demo test stress matrix lint format bench bench-peers charts performance \
+  docs clean
 
 help: ## Print this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.requirements ## Create the virtual environment with what build, demo and tests need.
 
@@ -42,8 +43,18 @@ format: setup-dev ## Format Python and C++, and apply ruff's safe fixes.
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
 
-bench: build ## Measure prepacking.
-	$(BIN)/python benchmarks/prepack.py
+bench: build ## Time networks' layers beside PyTorch's; BENCH_ARGS="--help" lists the options.
+	$(BIN)/python benchmarks/layers.py $(BENCH_ARGS)
+
+bench-peers: setup ## Install OpenVINO and ONNX Runtime, which bench then times too.
+	$(BIN)/python -m pip install -r requirements-peers.txt
+
+charts: setup-dev ## Draw docs/images/*.svg of files that bench wrote: make charts FIGURES="a.json".
+	$(BIN)/python benchmarks/charts.py $(FIGURES)
+
+performance: build setup-dev ## Measure all that docs/performance.md tells, and write it (an hour).
+	$(BIN)/python benchmarks/performance.py measure build/performance/this_machine $(PERFORMANCE_ARGS)
+	$(BIN)/python benchmarks/performance.py page build/performance/this_machine
 
 docs: build setup-dev ## Build the HTML documentation in docs/_build/html; warnings are errors.
 	$(BIN)/python -m sphinx -q -W -b html docs docs/_build/html

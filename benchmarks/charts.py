@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from summary import Records, peers_of
+from summary import Records
 
 mpl.use("svg")
 
@@ -37,7 +37,11 @@ STYLE = {
 }
 OURS = "#c0392b"
 PEER_COLORS = ("#34495e", "#7f8c8d", "#2980b9", "#16a085", "#8e44ad")
+
+# The first ones present are shown where nobody names any: more bars than these hide one another.
+PREFERRED = ("stock x86", "openvino node", "onnxruntime node", "stock onednn", "stock fbgemm")
 MAX_BARS = 3
+LEVELS = {"l2": "second-level cache", "memory": "memory"}
 
 
 def bars(title: str, records: Records, peers: Sequence[str]) -> Figure:
@@ -65,6 +69,11 @@ def bars(title: str, records: Records, peers: Sequence[str]) -> Figure:
     axes.axvline(1, color=OURS, lw=1)
     axes.set_yticks(range(len(records)), [record["name"] for record in records])
     axes.invert_yaxis()
+    # One disturbed quartile must not squeeze all bars.
+    medians = [
+        c["ratio"]["median"] for r in records for n, c in r["contestants"].items() if n in peers
+    ]
+    axes.set_xlim(0, max(*medians, 1) * 1.1)
     axes.margins(y=0.01)
     axes.set_xlabel("time / our time (line: ours; marks: quartiles)")
     axes.set_title(title, loc="left")
@@ -141,7 +150,7 @@ def draw(
         if "layers" not in measured:
             continue
         records = measured["layers"]
-        shown = [p for p in (peers or peers_of(records)[:MAX_BARS]) if p in measured["summary"]]
+        shown = list(peers or _preferred(measured["summary"]))
         title = f"{suite}, {_conditions(result)}"
         figures = {
             "roofline": roofline(
@@ -156,6 +165,10 @@ def draw(
             plt.close(figure)
             files.append(file)
     return files
+
+
+def _preferred(measured: Iterable[str]) -> list[str]:
+    return sorted(measured, key=lambda p: (*PREFERRED, p).index(p))[:MAX_BARS]
 
 
 def _conditions(result: dict[str, Any]) -> str:
@@ -182,7 +195,8 @@ def _bandwidths(result: dict[str, Any], given: float | None) -> dict[str, float]
     if given:
         return {"bandwidth, as given": given}
     return {
-        f"copy in {level}, measured": value for level, value in result["bandwidth_gb_s"].items()
+        f"copying in {LEVELS[level]}, measured": value
+        for level, value in result["bandwidth_gb_s"].items()
     }
 
 

@@ -101,24 +101,6 @@ def main() -> None:
 
     sampling = QUICK if options.quick else dataclasses.replace(FULL, rounds=25)
     times = interleaved(calls(options.engine), sampling)
-    rows = tables.Rows("cost of an op", ["op", "µs", "±", "beyond relu, µs"])
-    records = {}
-    for name, rounds in times.items():
-        spread = Spread.of(rounds)
-        beyond = Spread.of([a - b for a, b in zip(rounds, times[BASELINE], strict=True)])
-        rows.body.append(
-            [
-                name,
-                *(
-                    f"{v:.2f}"
-                    for v in (spread.median, (spread.high - spread.low) / 2, beyond.median)
-                ),
-            ]
-        )
-        records[name] = {
-            "microseconds": dataclasses.asdict(spread),
-            "beyond_relu": dataclasses.asdict(beyond),
-        }
     result = {
         "facts": facts(),
         "settings": {
@@ -128,14 +110,22 @@ def main() -> None:
             "isa": None,
             "sampling": dataclasses.asdict(sampling),
         },
-        "ops": records,
+        "ops": {name: _figures(rounds, times[BASELINE]) for name, rounds in times.items()},
     }
     if options.json:
         options.json.write_text(json.dumps(result, indent=1))
     console = Console()
     for line in tables.fact_lines(result):
         console.print(line, highlight=False, soft_wrap=True)
-    rows.print(console)
+    tables.op_cost_table(result).print(console)
+
+
+def _figures(rounds: list[float], baseline: list[float]) -> dict[str, dict[str, float]]:
+    beyond = [a - b for a, b in zip(rounds, baseline, strict=True)]
+    return {
+        "microseconds": dataclasses.asdict(Spread.of(rounds)),
+        "beyond_relu": dataclasses.asdict(Spread.of(beyond)),
+    }
 
 
 if __name__ == "__main__":

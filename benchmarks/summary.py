@@ -10,6 +10,9 @@ from typing import Any
 # The size from which weights count as large in bars for packing.
 LARGE_WEIGHT = 100_000
 
+# The layers that more threads are expected to help.
+LARGE_MULTIPLY_ADDS = 50_000_000
+
 Records = list[dict[str, Any]]
 
 
@@ -86,3 +89,13 @@ def _prepack_ratios(records: Records, peer: str, memory: str) -> dict[str, Any]:
 def _lowest_and_median(values: Iterable[float]) -> dict[str, float]:
     values = list(values)
     return {"lowest": min(values), "median": statistics.median(values)}
+
+
+def scaling(one: Records, several: Records) -> dict[str, float]:
+    """By name of the large layers in both: our time on one thread / on several."""
+    times = {r["name"]: r["contestants"]["ours"]["microseconds"]["median"] for r in several}
+    return {
+        r["name"]: r["contestants"]["ours"]["microseconds"]["median"] / times[r["name"]]
+        for r in one
+        if r["multiply_adds"] > LARGE_MULTIPLY_ADDS and r["name"] in times
+    }

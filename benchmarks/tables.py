@@ -104,6 +104,20 @@ def prepack_table(suite: str, measured: dict[str, Any]) -> Rows:
     return rows
 
 
+def op_cost_table(result: dict[str, Any]) -> Rows:
+    rows = Rows("cost of an op", ["op", "µs", "beyond relu, µs"])
+    for name, found in result["ops"].items():
+        times = found["microseconds"]
+        rows.body.append(
+            [
+                name,
+                f"{times['median']:.2f} ±{(times['high'] - times['low']) / 2:.2f}",
+                f"{found['beyond_relu']['median']:.2f}",
+            ]
+        )
+    return rows
+
+
 def tables(suite: str, measured: dict[str, Any]) -> list[Rows]:
     if "prepack" in measured:
         return [prepack_table(suite, measured), packing_ratio_table(suite, measured)]

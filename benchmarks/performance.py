@@ -1,0 +1,170 @@
+"""Measures what docs/performance.md reports, and writes that page.
+
+    python benchmarks/performance.py measure FOLDER [--engine native] [--quick] [--only NAME,...]
+    python benchmarks/performance.py page FOLDER... [--docs docs]
+
+`measure` runs the benchmarks in RUNS that this CPU can run, one process each, and leaves a JSON
+file of each in FOLDER: one folder for each machine. `page` makes docs/performance.md and its charts
+from such folders alone, in their order, whatever machine they come from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import charts
+import matplotlib as mpl
+import tables
+from summary import scaling
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+HEAD = """\
+# Speed
+
+Made by `make performance`: `benchmarks/performance.py` runs what each section names and writes this
+page. `benchmarks/README.md` says how it is measured. Figures are those of the machine named above
+them.
+
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a benchmark and its section of the page.
+
+    needs: the CPU feature without which it is left out, as `info` names it.
+    full: whether the page has a line for each layer and charts, or the sums alone.
+    """
+
+    name: str
+    title: str
+    script: str
+    arguments: tuple[str, ...] = ()
+    needs: str = ""
+    full: bool = False
+
+
+RUNS = (
+    Run("one_thread", "One thread, batch 1", "layers.py", full=True),
+    Run("avx512_vnni", "Held to AVX512-VNNI", "layers.py", ("--isa", "avx512_vnni"), "avx512_vnni"),
+    Run("avx_vnni", "Held to AVX-VNNI", "layers.py", ("--isa", "avx_vnni"), "avx_vnni"),
+    Run("avx2", "Held to AVX2", "layers.py", ("--isa", "avx2"), "avx2"),
+    Run("batch_16", "Batch 16", "layers.py", ("--batch", "16", "--rounds", "7")),
+    Run("two_threads", "Two threads", "layers.py", ("--threads", "2")),
+    Run("prepack", "Packing", "layers.py", ("--prepack",), full=True),
+    Run("op_cost", "Cost of an op", "op_cost.py", full=True),
+)
+
+
+def measure(folder: Path, engine: str, quick: bool, only: list[str] | None) -> None:
+    info = [sys.executable, "-m", "torch_qconv_prepack", "info", "--json"]
+    facts = json.loads(subprocess.run(info, check=True, capture_output=True, text=True).stdout)
+    folder.mkdir(parents=True, exist_ok=True)
+    for run in RUNS:
+        if only is not None and run.name not in only:
+            continue
+        if run.needs and not facts["machine"]["cpu_features"].get(run.needs):
+            print(f"{run.name}: left out, this CPU has no {run.needs}")
+            continue
+        arguments = [*run.arguments, "--engine", engine, *(["--quick"] * quick)]
+        print(f"{run.name}: {run.script} {' '.join(arguments)}", flush=True)
+        command = [sys.executable, str(HERE / run.script), *arguments]
+        subprocess.run([*command, "--json", str(folder / f"{run.name}.json")], check=True)
+
+
+def write_page(folders: list[Path], docs: Path) -> Path:
+    sections = [section for folder in folders for section in _machine(folder, docs)]
+    page = docs / "performance.md"
+    page.write_text(HEAD + "\n".join(sections))
+    return page
+
+
+def _machine(folder: Path, docs: Path) -> Iterator[str]:
+    results = {run.name: _read(folder / f"{run.name}.json") for run in RUNS}
+    found = {name: result for name, result in results.items() if result}
+    if not found:
+        sys.exit(f"{folder} has none of the files that `performance.py measure` writes")
+    first = next(iter(found.values()))
+    yield f"## {first['facts']['machine']['cpu']}, {first['facts']['date']}\n"
+    for run in RUNS:
+        if run.name in found:
+            yield from _section(run, found[run.name], folder, docs)
+    if {"one_thread", "two_threads"} <= found.keys():
+        yield from _scaling(found["one_thread"], found["two_threads"])
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _section(run: Run, result: dict[str, Any], folder: Path, docs: Path) -> Iterator[str]:
+    yield f"### {run.title}\n"
+    engine = ("--engine", result["settings"]["engine"])
+    yield f"`python benchmarks/{run.script} {' '.join((*run.arguments, *engine))}`\n"
+    yield "".join(f"- {line}\n" for line in tables.fact_lines(result))
+    if run.script == "op_cost.py":
+        yield tables.op_cost_table(result).markdown()
+        return
+    for suite, measured in result["suites"].items():
+        yield from (f"- {line}" for line in tables.lines(suite, measured))
+        yield ""
+        if "prepack" in measured:
+            yield tables.packing_ratio_table(suite, measured).markdown()
+        if run.full:
+            # The table before is the last of these.
+            yield tables.tables(suite, measured)[0].markdown()
+    if run.full and not result["settings"]["prepack"]:
+        yield tables.HOW_TO_READ + "\n"
+        with mpl.rc_context(charts.STYLE):
+            files = charts.draw(folder / f"{run.name}.json", docs / "images" / folder.name)
+        for file in files:
+            yield f"![{file.stem.replace('_', ' ')}]({file.relative_to(docs)})\n"
+
+
+def _scaling(one: dict[str, Any], two: dict[str, Any]) -> Iterator[str]:
+    yield "### Two threads against one\n"
+    yield "Our time with one thread / with two, measured in two processes, for layers of more than "
+    yield "50 M multiply-adds.\n"
+    for suite in one["suites"]:
+        ratios = scaling(one["suites"][suite]["layers"], two["suites"][suite]["layers"])
+        if ratios:
+            worst = min(ratios, key=ratios.__getitem__)
+            yield (
+                f"- {suite}: {min(ratios.values()):.2f} ({worst}) to {max(ratios.values()):.2f}, "
+                f"median {sorted(ratios.values())[len(ratios) // 2]:.2f} of {len(ratios)} layers"
+            )
+    yield ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    measuring = commands.add_parser("measure", help="run the benchmarks")
+    measuring.add_argument("folder", type=Path)
+    measuring.add_argument("--engine", default="auto", help="of this package, default auto")
+    measuring.add_argument("--quick", action="store_true", help="rough figures in a few minutes")
+    measuring.add_argument("--only", help=f"of {', '.join(run.name for run in RUNS)}")
+    writing = commands.add_parser("page", help="write the page from files")
+    writing.add_argument("folders", nargs="+", type=Path)
+    writing.add_argument("--docs", type=Path, default=ROOT / "docs")
+    options = parser.parse_args()
+    if options.command == "measure":
+        only = options.only.split(",") if options.only else None
+        measure(options.folder, options.engine, options.quick, only)
+    else:
+        print(write_page(options.folders, options.docs))
+
+
+if __name__ == "__main__":
+    main()
