@@ -1,0 +1,160 @@
+/* The native core for C: pack int8 convolution weights once, run them many times.
+ *
+ * Functions return a status and, where they fail, write what was expected and what came to
+ * `message`, a buffer of the caller's of `message_size` bytes (cut off to fit, always terminated;
+ * NULL and 0 for none). No C++ exception leaves them. They may be called from any number of
+ * threads; a packed convolution is never changed by running it.
+ *
+ *   size_t size;
+ *   qconv_packed_size(&conv, &weight, &size, message, sizeof message);
+ *   void* buffer = aligned_alloc(64, size);
+ *   qconv_pack(&conv, &weight, buffer, size, message, sizeof message);
+ *   qconv_packed* packed;
+ *   qconv_open(buffer, size, 0, &packed, message, sizeof message);
+ *   qconv_run(packed, &input, &output, NULL, message, sizeof message);
+ *   qconv_close(packed);
+ *   free(buffer);
+ */
+#ifndef QCONV_NATIVE_H
+#define QCONV_NATIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define QCONV_NATIVE_API __attribute__((visibility("default")))
+#else
+#define QCONV_NATIVE_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum qconv_status {
+  QCONV_OK = 0,
+  QCONV_INVALID_ARGUMENT = 1, /* the message names it */
+  QCONV_OUT_OF_MEMORY = 2,
+  QCONV_INTERNAL_ERROR = 3
+} qconv_status;
+
+/* The shape of a convolution. Arrays are depth, height, width; dimensions that a 1-D or 2-D
+ * convolution lacks have kernel, stride and dilation 1 and padding 0. */
+typedef struct qconv_convolution {
+  int64_t spatial_dims; /* 1, 2 or 3 */
+  int64_t transposed;   /* 0 or 1 */
+  int64_t in_channels;
+  int64_t out_channels;
+  int64_t groups;
+  int64_t kernel[3];
+  int64_t stride[3];
+  int64_t padding[3];
+  int64_t output_padding[3];
+  int64_t dilation[3];
+} qconv_convolution;
+
+/* real = (integer - zero_point) * scale */
+typedef struct qconv_weight {
+  const int8_t* data;
+  /* Elements between neighbours along output channel, input channel of the group, kernel depth,
+   * height and width. All 0: contiguous in that order. */
+  int64_t strides[5];
+  const double* scales; /* one, or one per output channel; positive, finite */
+  int scales_per_channel;
+  const int32_t* zero_points; /* likewise, -128 to 127; NULL: 0 */
+  int zero_points_per_channel;
+  const float* bias; /* one per output channel, finite; NULL: none */
+} qconv_weight;
+
+/* Bytes of the packed buffer; it depends on everything but the weights' values. */
+QCONV_NATIVE_API qconv_status qconv_packed_size(
+    const qconv_convolution* conv, const qconv_weight* weight, size_t* size, char* message,
+    size_t message_size);
+
+/* Writes the packed buffer, `size` bytes as qconv_packed_size says, at an address that is a
+ * multiple of 64. The same source gives the same bytes on every machine. */
+QCONV_NATIVE_API qconv_status qconv_pack(
+    const qconv_convolution* conv, const qconv_weight* weight, void* buffer, size_t size,
+    char* message, size_t message_size);
+
+/* QCONV_OK if the bytes are a packed buffer, undamaged. Safe on any bytes. */
+QCONV_NATIVE_API qconv_status
+qconv_validate(const void* buffer, size_t size, char* message, size_t message_size);
+
+/* A packed buffer, checked. */
+typedef struct qconv_packed qconv_packed;
+
+/* Checks a buffer, which the caller keeps alive and unchanged until qconv_close. Safe on any
+ * bytes. verify: also compare the checksum and all sums, as qconv_validate does. */
+QCONV_NATIVE_API qconv_status qconv_open(
+    const void* buffer, size_t size, int verify, qconv_packed** packed, char* message,
+    size_t message_size);
+QCONV_NATIVE_API void qconv_close(qconv_packed* packed); /* NULL is fine */
+
+/* What was packed. */
+typedef struct qconv_description {
+  qconv_convolution conv;
+  int scales_per_channel;
+  int zero_points_per_channel;
+  int has_zero_points; /* 0: all of them are 0 */
+  int has_bias;
+} qconv_description;
+
+QCONV_NATIVE_API void qconv_describe(const qconv_packed* packed, qconv_description* description);
+
+/* Where to write what was packed; NULL: leave it. */
+typedef struct qconv_unpacked {
+  int8_t* weight; /* contiguous [out channel][input channel of the group][depth][height][width] */
+  double* scales; /* one, or one per output channel */
+  int32_t* zero_points;
+  float* bias; /* left as it is where there is none */
+} qconv_unpacked;
+
+QCONV_NATIVE_API void qconv_unpack(const qconv_packed* packed, const qconv_unpacked* unpacked);
+
+/* real = (q - zero_point) * scale; data in the order [batch][depth][height][width][channel] */
+typedef struct qconv_input {
+  const uint8_t* data;
+  int64_t batch;
+  int64_t size[3];
+  double scale;
+  int32_t zero_point; /* 0 to 255 */
+} qconv_input;
+
+/* q = clamp(round(real / scale) + zero_point, low, high), half to even: relu is low = zero_point.
+ */
+typedef struct qconv_output {
+  uint8_t* data; /* [batch][depth][height][width][channel] */
+  double scale;
+  int32_t zero_point;
+  uint8_t low;
+  uint8_t high;
+} qconv_output;
+
+/* Threads to compute with. `run` calls body(context, begin, end) on ranges that cover [0, count),
+ * at the same time if it likes, and returns when all are done. */
+typedef struct qconv_threads {
+  void (*run)(
+      int64_t count, void (*body)(void* context, int64_t begin, int64_t end), void* context);
+  int count;
+} qconv_threads;
+
+/* Depth, height and width of the output for an input of this size. */
+QCONV_NATIVE_API qconv_status qconv_output_size(
+    const qconv_packed* packed, const int64_t input_size[3], int64_t output_size[3], char* message,
+    size_t message_size);
+
+/* Convolves. threads: NULL for the calling one alone. */
+QCONV_NATIVE_API qconv_status qconv_run(
+    const qconv_packed* packed, const qconv_input* input, const qconv_output* output,
+    const qconv_threads* threads, char* message, size_t message_size);
+
+/* The instruction set that runs: "scalar", "avx2", "avx_vnni", "avx512_vnni" or "amx_int8". NULL if
+ * the environment variable TORCH_QCONV_ISA names one that this machine lacks. */
+QCONV_NATIVE_API const char* qconv_instruction_set(char* message, size_t message_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
