@@ -59,7 +59,7 @@ typedef struct qconv_weight {
   /* Elements between neighbours along output channel, input channel of the group, kernel depth,
    * height and width. All 0: contiguous in that order. */
   int64_t strides[5];
-  const double* scales; /* one, or one per output channel; positive, finite */
+  const double* scales; /* one, or one per output channel; positive, finite, normal */
   int scales_per_channel;
   const int32_t* zero_points; /* likewise, -128 to 127; NULL: 0 */
   int zero_points_per_channel;

@@ -41,7 +41,8 @@ const Case kCases[] = {
     {"first layer 7x7 folds 3 rows", conv2d(3, 64, 7, 7), true, 3, 3, 63, 1, 16, 4, 16, 12288},
     {"first layer 3x3 folds all rows", conv2d(3, 32, 3, 3), true, 3, 1, 27, 1, 7, 2, 16, 896},
     {"5 channels fold no rows", conv2d(5, 16, 3, 3), true, 1, 3, 15, 1, 4, 1, 16, 768},
-    {"dilated rows don't fold", dilated(conv2d(3, 16, 3, 3), 2, 1), true, 1, 3, 9, 1, 3, 1, 16, 576},
+    {"dilated rows don't fold", dilated(conv2d(3, 16, 3, 3), 2, 1), true, 1, 3, 9, 1, 3, 1, 16,
+     576},
     {"rows spread evenly", conv2d(4, 16, 5, 5), true, 3, 2, 60, 1, 15, 1, 16, 1920},
     {"long rows don't fold", conv2d(4, 16, 3, 17), true, 1, 3, 68, 2, 9, 1, 16, 3456},
     {"depth", conv3d(16, 3), true, 1, 9, 48, 1, 12, 1, 16, 6912},
@@ -105,11 +106,13 @@ const Test kErrors("what makes no sense or is too large is refused by name", [] 
   CHECK_CONTAINS(error_after([](C& c) { c.dilation[2] = kMaxExtent; }), "reach of kernel of width");
   CHECK_CONTAINS(error_after([](C& c) { c.output_padding[1] = 1; }), "isn't transposed, got 1");
   CHECK_CONTAINS(
-      error_after([](C& c) { c.transposed = true, c.output_padding[1] = 1; }), "smaller than stride");
+      error_after([](C& c) { c.transposed = true, c.output_padding[1] = 1; }),
+      "smaller than stride");
   CHECK_CONTAINS(error_after([](C& c) { c.kernel[0] = 2; }), "2 dimensions must have kernel size");
   CHECK_CONTAINS(error_after([](C& c) { c.spatial_dims = 1; }), "0 in height");
   CHECK_CONTAINS(
-      error_after([](C& c) { c.kernel = {1, kMaxExtent, kMaxExtent}; }), "must have at most 16777216");
+      error_after([](C& c) { c.kernel = {1, kMaxExtent, kMaxExtent}; }),
+      "must have at most 16777216");
   CHECK_CONTAINS(
       error_after([](C& c) { c.in_channels = 2 << 24, c.kernel[1] = 1, c.kernel[2] = 2; }),
       "an output channel must have at most 16777216 weights");
@@ -124,4 +127,6 @@ const Test kErrors("what makes no sense or is too large is refused by name", [] 
 }  // namespace
 }  // namespace qconv::native::test
 
-int main() { return qconv::native::test::run_tests(); }
+int main() {
+  return qconv::native::test::run_tests();
+}

@@ -186,15 +186,36 @@ const Test kTable("every path packs as the reference does, from every order of t
   three_dims.spatial_dims = 3;
   three_dims.kernel[0] = 3;
   const Convolution kTable[] = {
-      three_dims, conv2d(64, 64, 1, 1), conv2d(64, 64, 3, 3), conv2d(3, 64, 7, 7),
-      conv2d(3, 32, 3, 3), conv2d(96, 24, 1, 1), conv2d(64, 64, 5, 5), conv2d(20, 36, 7, 7),
-      dilated(conv2d(20, 36, 3, 3)), dilated(conv2d(21, 17, 3, 3)), conv2d(4, 4, 1, 2),
-      conv2d(4, 17, 1, 2), conv2d(128, 40, 3, 1), conv2d(128, 520, 1, 3),
-      conv2d(1024, 67, 1, 1), conv2d(2048, 68, 1, 1, 2), conv2d(130, 70, 3, 3),
-      conv2d(64, 64, 3, 3, 16), conv2d(8, 16, 3, 3, 8), conv2d(16, 16, 1, 2, 16),
-      conv2d(17, 17, 1, 2, 17), conv2d(960, 960, 3, 3, 960), conv2d(33, 33, 5, 5, 33),
-      conv2d(40, 40, 11, 11, 40), conv2d(20, 20, 13, 13, 20), conv2d(8, 20, 11, 11),
-      conv2d(5, 9, 13, 13), conv2d(1, 1, 1, 1), conv2d(4, 60, 3, 17), dilated(conv2d(300, 20, 1, 2))};
+      three_dims,
+      conv2d(64, 64, 1, 1),
+      conv2d(64, 64, 3, 3),
+      conv2d(3, 64, 7, 7),
+      conv2d(3, 32, 3, 3),
+      conv2d(96, 24, 1, 1),
+      conv2d(64, 64, 5, 5),
+      conv2d(20, 36, 7, 7),
+      dilated(conv2d(20, 36, 3, 3)),
+      dilated(conv2d(21, 17, 3, 3)),
+      conv2d(4, 4, 1, 2),
+      conv2d(4, 17, 1, 2),
+      conv2d(128, 40, 3, 1),
+      conv2d(128, 520, 1, 3),
+      conv2d(1024, 67, 1, 1),
+      conv2d(2048, 68, 1, 1, 2),
+      conv2d(130, 70, 3, 3),
+      conv2d(64, 64, 3, 3, 16),
+      conv2d(8, 16, 3, 3, 8),
+      conv2d(16, 16, 1, 2, 16),
+      conv2d(17, 17, 1, 2, 17),
+      conv2d(960, 960, 3, 3, 960),
+      conv2d(33, 33, 5, 5, 33),
+      conv2d(40, 40, 11, 11, 40),
+      conv2d(20, 20, 13, 13, 20),
+      conv2d(8, 20, 11, 11),
+      conv2d(5, 9, 13, 13),
+      conv2d(1, 1, 1, 1),
+      conv2d(4, 60, 3, 17),
+      dilated(conv2d(300, 20, 1, 2))};
   for (const Convolution& conv : kTable) {
     for (int i = 0; i < 4; ++i) {
       check_packing(problem_of(conv, random));
@@ -244,10 +265,11 @@ const Test kErrors("values that can't be run are refused by name", [] {
     problem.scales = std::move(scales);
     return pack_error(source_of(problem));
   };
-  CHECK_CONTAINS(with_scales({0.0}), "scale must be positive and finite, got 0");
+  CHECK_CONTAINS(with_scales({0.0}), "scale must be positive, finite and normal, got 0");
   CHECK_CONTAINS(with_scales({1.0, -1.0}), "scale of output channel 1 must be positive");
   CHECK_CONTAINS(with_scales({inf}), "got inf");
   CHECK_CONTAINS(with_scales({NAN}), "got nan");
+  CHECK_CONTAINS(with_scales({1e-310}), "finite and normal");
   CHECK_EQUAL(with_scales({1e-300, 1e300}), "no error");
   problem.zero_points = {-129};
   CHECK_CONTAINS(pack_error(source_of(problem)), "zero point must be from -128 to 127, got -129");
@@ -300,4 +322,6 @@ const Test kSizes("large weights cost about a byte each", [] {
 }  // namespace
 }  // namespace qconv::native::test
 
-int main() { return qconv::native::test::run_tests(); }
+int main() {
+  return qconv::native::test::run_tests();
+}

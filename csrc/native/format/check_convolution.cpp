@@ -13,10 +13,12 @@ constexpr const char* kDimensionNames[] = {"depth", "height", "width"};
   throw std::invalid_argument(message);
 }
 
-void check_range(const std::string& name, int64_t value, int64_t smallest) {
+// `of`: the dimension, or null.
+void check_range(const char* name, const char* of, int64_t value, int64_t smallest) {
   if (value < smallest || value > kMaxExtent) {
     fail(
-        name + " must be from " + std::to_string(smallest) + " to " + std::to_string(kMaxExtent) +
+        std::string(name) + (of == nullptr ? "" : " of ") + (of == nullptr ? "" : of) +
+        " must be from " + std::to_string(smallest) + " to " + std::to_string(kMaxExtent) +
         ", got " + std::to_string(value));
   }
 }
@@ -34,19 +36,17 @@ int64_t product_up_to(int64_t limit, std::initializer_list<int64_t> factors) {
 }
 
 void check_dimension(const Convolution& conv, size_t i) {
-  const auto name = [&](const char* what) {
-    return std::string(what) + " of " + kDimensionNames[i];
-  };
-  check_range(name("kernel size"), conv.kernel[i], 1);
-  check_range(name("stride"), conv.stride[i], 1);
-  check_range(name("padding"), conv.padding[i], 0);
-  check_range(name("output padding"), conv.output_padding[i], 0);
-  check_range(name("dilation"), conv.dilation[i], 1);
-  check_range(name("reach of kernel"), conv.dilation[i] * (conv.kernel[i] - 1) + 1, 1);
+  const char* const of = kDimensionNames[i];
+  check_range("kernel size", of, conv.kernel[i], 1);
+  check_range("stride", of, conv.stride[i], 1);
+  check_range("padding", of, conv.padding[i], 0);
+  check_range("output padding", of, conv.output_padding[i], 0);
+  check_range("dilation", of, conv.dilation[i], 1);
+  check_range("reach of kernel", of, conv.dilation[i] * (conv.kernel[i] - 1) + 1, 1);
   const int64_t limit = conv.transposed ? std::max(conv.stride[i], conv.dilation[i]) : 1;
   if (conv.output_padding[i] >= limit) {
     fail(
-        name("output padding") +
+        std::string("output padding of ") + of +
         (conv.transposed ? " must be smaller than stride or dilation"
                          : " must be 0 where the convolution isn't transposed") +
         ", got " + std::to_string(conv.output_padding[i]));
@@ -57,8 +57,7 @@ void check_dimension(const Convolution& conv, size_t i) {
        conv.dilation[i] != 1 || conv.output_padding[i] != 0)) {
     fail(
         "a convolution of " + std::to_string(conv.spatial_dims) +
-        " dimensions must have kernel size, stride and dilation 1 and padding 0 in " +
-        kDimensionNames[i]);
+        " dimensions must have kernel size, stride and dilation 1 and padding 0 in " + of);
   }
 }
 
@@ -76,9 +75,9 @@ void check_convolution(const Convolution& conv) {
   if (conv.spatial_dims < 1 || conv.spatial_dims > 3) {
     fail("spatial dimensions must be 1, 2 or 3, got " + std::to_string(conv.spatial_dims));
   }
-  check_range("in_channels", conv.in_channels, 1);
-  check_range("out_channels", conv.out_channels, 1);
-  check_range("groups", conv.groups, 1);
+  check_range("in_channels", nullptr, conv.in_channels, 1);
+  check_range("out_channels", nullptr, conv.out_channels, 1);
+  check_range("groups", nullptr, conv.groups, 1);
   check_divisible("in_channels", conv.in_channels, conv.groups);
   check_divisible("out_channels", conv.out_channels, conv.groups);
   for (size_t i = 0; i < conv.kernel.size(); ++i) {

@@ -1,16 +1,15 @@
 #include "native/format/pack.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "native/format/check_convolution.h"
 #include "native/format/header.h"
 #include "native/format/pack_weight.h"
-#include "native/format/scale_form.h"
+#include "native/format/value_rules.h"
 
 namespace qconv::native {
 namespace {
@@ -19,49 +18,51 @@ namespace {
   throw std::invalid_argument(message);
 }
 
-std::string of_channel(const char* what, bool per_channel, int64_t channel) {
-  return per_channel ? std::string(what) + " of output channel " + std::to_string(channel) : what;
+// Names the one of `values` that is wrong, if there is one.
+template <typename Value, typename IsValid>
+void check_values(
+    const char* name, const Value* values, int64_t count, const IsValid& is_valid,
+    const char* expected) {
+  const Value* const invalid = first_invalid(values, count, is_valid);
+  if (invalid != nullptr) {
+    const std::string channel =
+        count == 1 ? "" : " of output channel " + std::to_string(invalid - values);
+    fail(
+        std::string(name) + channel + " must be " + expected + ", got " + std::to_string(*invalid));
+  }
 }
 
 // The flags that say in which form scales, zero points and bias are stored; checks their values.
 uint32_t flags_of(const PackSource& source) {
-  uint32_t flags = 0;
   if (source.weight == nullptr || source.scales == nullptr) {
     fail("weight and scales must not be null");
   }
-  const int64_t scale_count = source.scales_per_channel ? source.conv.out_channels : 1;
+  uint32_t flags = 0;
+  const int64_t out_channels = source.conv.out_channels;
+  const int64_t scale_count = source.scales_per_channel ? out_channels : 1;
+  check_values("scale", source.scales, scale_count, is_scale, "positive, finite and normal");
   flags |= source.scales_per_channel ? kFlagScalesPerChannel : 0U;
-  for (int64_t i = 0; i < scale_count; ++i) {
-    const double scale = source.scales[i];
-    if (!is_scale(scale)) {
-      fail(
-          of_channel("scale", source.scales_per_channel, i) + " must be positive and finite, got " +
-          std::to_string(scale));
-    }
-    flags |= fits_float32(scale) ? 0U : kFlagFloat64Scales;
+  if (first_invalid(source.scales, scale_count, fits_float32) != nullptr) {
+    flags |= kFlagFloat64Scales;
   }
   flags |= source.zero_points_per_channel ? kFlagZeroPointsPerChannel : 0U;
-  const int64_t zero_point_count = source.zero_points_per_channel ? source.conv.out_channels : 1;
-  for (int64_t i = 0; source.zero_points != nullptr && i < zero_point_count; ++i) {
-    const int32_t zero_point = source.zero_points[i];
-    if (zero_point < INT8_MIN || zero_point > INT8_MAX) {
-      fail(
-          of_channel("zero point", source.zero_points_per_channel, i) +
-          " must be from -128 to 127, got " + std::to_string(zero_point));
-    }
-    flags |= zero_point != 0 ? kFlagZeroPoints : 0U;
+  if (source.zero_points != nullptr) {
+    const int64_t count = source.zero_points_per_channel ? out_channels : 1;
+    check_values("zero point", source.zero_points, count, is_weight_zero_point, "from -128 to 127");
+    const bool any = std::any_of(
+        source.zero_points, source.zero_points + count, [](int32_t value) { return value != 0; });
+    flags |= any ? kFlagZeroPoints : 0U;
   }
-  for (int64_t i = 0; source.bias != nullptr && i < source.conv.out_channels; ++i) {
-    if (!std::isfinite(source.bias[i])) {
-      fail(of_channel("bias", true, i) + " must be finite, got " + std::to_string(source.bias[i]));
-    }
+  if (source.bias != nullptr) {
+    check_values("bias", source.bias, out_channels, is_bias, "finite");
+    flags |= kFlagBias;
   }
-  return flags | (source.bias != nullptr ? kFlagBias : 0U);
+  return flags;
 }
 
 PackedHeader header_of(const PackSource& source) {
   // The convolution first: counts of scales and zero points follow from it.
-  make_header(source.conv, 0);
+  check_convolution(source.conv);
   return make_header(source.conv, flags_of(source));
 }
 

@@ -22,7 +22,7 @@ struct PackSource {
   std::array<int64_t, 5> strides{};
 
   // real = (integer - zero_point) * scale. One entry, or one per output channel.
-  const double* scales = nullptr;  // positive, finite
+  const double* scales = nullptr;  // positive, finite, normal
   bool scales_per_channel = false;
   const int32_t* zero_points = nullptr;  // in int8; null: all are 0
   bool zero_points_per_channel = false;

@@ -230,15 +230,13 @@ QCONV_INLINE void transpose_16x16(__m128i (&rows)[16]) {
 template <typename Vectors>
 void pack_channels(
     const BlockSource& block, int64_t taps, int64_t stride, int8_t* out, BlockSums& sums) {
-  uint8_t present_bytes[kBlockColumns];
-  uint8_t zero_point_bytes[kBlockColumns];
-  for (int i = 0; i < kBlockColumns; ++i) {
-    present_bytes[i] = i < block.channels ? 0xff : 0;
-    zero_point_bytes[i] =
-        static_cast<uint8_t>((block.zero_points == nullptr ? 0 : block.zero_points[i]) + 128);
+  const __m128i indices = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m128i present = _mm_cmpgt_epi8(_mm_set1_epi8(static_cast<char>(block.channels)), indices);
+  __m128i zero_points = _mm_set1_epi8(-128);  // plus 128, as uint8
+  if (block.zero_points != nullptr) {
+    zero_points = _mm_xor_si128(
+        zero_points, _mm_loadu_si128(reinterpret_cast<const __m128i*>(block.zero_points)));
   }
-  const __m128i present = _mm_loadu_si128(reinterpret_cast<const __m128i*>(present_bytes));
-  const __m128i zero_points = _mm_loadu_si128(reinterpret_cast<const __m128i*>(zero_point_bytes));
   __m256i weights = _mm256_setzero_si256();  // int16: at most kMaxDepthwiseTaps bytes each
   __m256i magnitudes = _mm256_setzero_si256();
   for (int64_t first = 0; first < taps; first += 16) {
@@ -261,14 +259,14 @@ void pack_channels(
       }
     }
   }
-  int16_t sums16[kBlockColumns];
-  uint16_t magnitudes16[kBlockColumns];
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums16), weights);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(magnitudes16), magnitudes);
-  for (int i = 0; i < kBlockColumns; ++i) {
-    sums.weights[i] += sums16[i];
-    sums.magnitudes[i] += magnitudes16[i];
-  }
+  const auto add_to = [](void* sums8, __m256i values) __attribute__((always_inline)) {
+    auto* const place = static_cast<__m256i*>(sums8);
+    _mm256_storeu_si256(place, _mm256_add_epi32(_mm256_loadu_si256(place), values));
+  };
+  add_to(sums.weights, _mm256_cvtepi16_epi32(_mm256_castsi256_si128(weights)));
+  add_to(sums.weights + 8, _mm256_cvtepi16_epi32(_mm256_extracti128_si256(weights, 1)));
+  add_to(sums.magnitudes, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(magnitudes)));
+  add_to(sums.magnitudes + 8, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(magnitudes, 1)));
 }
 
 #undef QCONV_INLINE

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <vector>
 
-#include "native/format/weight_offset.h"
+#include "native/format/weight_offsets.h"
 
 namespace qconv::native {
 namespace {
@@ -69,32 +69,64 @@ struct WeightPacker {
  private:
   void pack_channels_last(const BlockSource& block, int8_t* out, BlockSums& sums) const;
   void pack_taps_last(const BlockSource& block, bool last, int8_t* out, BlockSums& sums) const;
-  void gather(
-      const BlockSource& block, int64_t tap, int64_t begin, int8_t* out, BlockSums& sums) const;
+  void pack_gathered(const BlockSource& block, int8_t* out, BlockSums& sums) const;
 };
 
-// Packs the bytes of one tap from position `begin`, the start of a quad, on.
-void WeightPacker::gather(
-    const BlockSource& block, int64_t tap, int64_t begin, int8_t* out, BlockSums& sums) const {
-  BlockSource gathered = block;
-  int64_t offsets[kGatheredDepth];
+// Where the bytes of a part of a tap come from in every row, to a whole number of vectors.
+struct GatherTable {
+  int64_t offsets[kGatheredDepth];         // 0 where there is no weight
+  uint32_t masks[kGatheredDepth / kQuad];  // of each quad: bytes that hold weights
+
+  void fill(
+      const PackSource& source, const Layout& layout, int64_t tap, int64_t begin, int64_t depth);
+  void gather(const int8_t* row, int64_t depth, int8_t* out) const;
+};
+
+int64_t whole_vectors(int64_t depth) {
+  return (depth + kVectorBytes - 1) / kVectorBytes * kVectorBytes;
+}
+
+void GatherTable::fill(
+    const PackSource& source, const Layout& layout, int64_t tap, int64_t begin, int64_t depth) {
+  weight_offsets(source.conv, layout, source.strides, tap, begin, depth, offsets);
+  std::fill(offsets + depth, offsets + whole_vectors(depth), -1);
+  for (int64_t k = 0; k < whole_vectors(depth); k += kQuad) {
+    uint32_t mask = 0;
+    for (int64_t i = 0; i < kQuad; ++i) {
+      mask |= (offsets[k + i] < 0 ? 0U : 0xffU) << (8 * i);
+      offsets[k + i] = std::max<int64_t>(offsets[k + i], 0);
+    }
+    masks[k / kQuad] = mask;
+  }
+}
+
+void GatherTable::gather(const int8_t* row, int64_t depth, int8_t* out) const {
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(row);
+  for (int64_t k = 0; k < whole_vectors(depth); k += kQuad) {
+    const uint32_t quad = uint32_t{bytes[offsets[k]]} | uint32_t{bytes[offsets[k + 1]]} << 8 |
+        uint32_t{bytes[offsets[k + 2]]} << 16 | uint32_t{bytes[offsets[k + 3]]} << 24;
+    const uint32_t present = quad & masks[k / kQuad];
+    std::memcpy(out + k, &present, sizeof(present));
+  }
+}
+
+void WeightPacker::pack_gathered(const BlockSource& block, int8_t* out, BlockSums& sums) const {
+  GatherTable table;
   int8_t rows[kBlockColumns][kGatheredDepth];
+  BlockSource gathered = block;
   for (int64_t r = 0; r < kBlockColumns; ++r) {
     gathered.rows[r] = rows[r < block.channels ? r : 0];
   }
-  for (; begin < layout.depth; begin += kGatheredDepth) {
-    const int64_t depth = std::min(kGatheredDepth, layout.depth - begin);
-    const int64_t padded = (depth + kVectorBytes - 1) / kVectorBytes * kVectorBytes;
-    for (int64_t k = 0; k < depth; ++k) {
-      offsets[k] = weight_offset(source.conv, layout, source.strides, tap, begin + k);
-    }
-    for (int64_t r = 0; r < block.channels; ++r) {
-      for (int64_t k = 0; k < depth; ++k) {
-        rows[r][k] = offsets[k] < 0 ? int8_t{0} : block.rows[r][offsets[k]];
+  for (int64_t tap = 0; tap < layout.taps; ++tap) {
+    for (int64_t begin = 0; begin < layout.depth; begin += kGatheredDepth) {
+      const int64_t depth = std::min(kGatheredDepth, layout.depth - begin);
+      table.fill(source, layout, tap, begin, depth);
+      for (int64_t r = 0; r < block.channels; ++r) {
+        table.gather(block.rows[r], depth, rows[r]);
       }
-      std::memset(rows[r] + depth, 0, static_cast<size_t>(padded - depth));
+      int8_t* const place = out + (tap * layout.quads_per_tap() * kQuad + begin) * block.columns;
+      kernels.rows(gathered, 0, depth, true, place, sums);
     }
-    kernels.rows(gathered, 0, depth, true, out + begin * block.columns, sums);
   }
 }
 
@@ -102,7 +134,8 @@ void WeightPacker::pack_channels_last(
     const BlockSource& block, int8_t* out, BlockSums& sums) const {
   for (int64_t tap = 0; tap < layout.taps; ++tap) {
     int8_t* const place = out + tap * layout.quads_per_tap() * kQuad * block.columns;
-    const int64_t first = weight_offset(source.conv, layout, source.strides, tap, 0);
+    int64_t first = 0;
+    weight_offsets(source.conv, layout, source.strides, tap, 0, 1, &first);
     kernels.rows(block, first, layout.depth, false, place, sums);
   }
 }
@@ -112,29 +145,30 @@ void WeightPacker::pack_taps_last(
     const BlockSource& block, bool last, int8_t* out, BlockSums& sums) const {
   const int64_t taps = source.conv.taps();
   const int64_t in_channels = source.conv.in_channels_per_group();
-  const int64_t quads = in_channels / kQuad;
+  const int64_t quads = (in_channels + kQuad - 1) / kQuad;
+  const int64_t quad_bytes = kQuad * taps;
   std::vector<int64_t> byte_places(places);
   for (int64_t& place : byte_places) {
     place *= kQuad * block.columns;
   }
   // The kernel reads up to 15 bytes beyond the last weight of a quad: those of the next quads or
-  // the next row. Behind the last row it reads from a copy instead.
-  const int64_t quad_bytes = kQuad * taps;
-  const int64_t copied = last ? std::min(quads, (kVectorBytes - 2) / quad_bytes + 1) : 0;
-  kernels.taps(block, taps, 0, quads - copied, byte_places.data(), out, sums);
+  // the next row. Where nothing follows, and where a quad isn't full, it reads from a copy instead.
+  const int64_t unfollowed = last ? (kVectorBytes - 2) / quad_bytes + 1 : 0;
+  const int64_t copied = std::min(quads, unfollowed + (in_channels % kQuad != 0 ? 1 : 0));
+  const int64_t first = quads - copied;
+  kernels.taps(block, taps, 0, first, byte_places.data(), out, sums);
   if (copied != 0) {
-    int8_t rows[kBlockColumns][kQuad * kMaxTapsOfKernel + 2 * kVectorBytes] = {};
+    int8_t rows[kBlockColumns][2 * kQuad * kMaxTapsOfKernel + 2 * kVectorBytes];
+    const auto present = static_cast<size_t>(in_channels * taps - first * quad_bytes);
+    const auto missing = static_cast<size_t>(copied * quad_bytes + kVectorBytes) - present;
     BlockSource copy = block;
-    const int64_t first = (quads - copied) * quad_bytes;
     for (int64_t r = 0; r < kBlockColumns; ++r) {
-      std::memcpy(rows[r], block.rows[r] + first, static_cast<size_t>(copied * quad_bytes));
+      std::memcpy(rows[r], block.rows[r] + first * quad_bytes, present);
+      std::memset(rows[r] + present, 0, missing);
       copy.rows[r] = rows[r];
     }
-    int8_t* const place = out + (quads - copied) * kQuad * block.columns;
+    int8_t* const place = out + first * kQuad * block.columns;
     kernels.taps(copy, taps, 0, copied, byte_places.data(), place, sums);
-  }
-  for (int64_t tap = 0; in_channels % kQuad != 0 && tap < layout.taps; ++tap) {
-    gather(block, tap, quads * kQuad, out + byte_places[static_cast<size_t>(tap)], sums);
   }
 }
 
@@ -154,9 +188,7 @@ void WeightPacker::pack_block(
       pack_taps_last(block, last, out, sums);
       return;
     case Order::kOther:
-      for (int64_t tap = 0; tap < layout.taps; ++tap) {
-        gather(block, tap, 0, out + tap * layout.quads_per_tap() * quad_bytes, sums);
-      }
+      pack_gathered(block, out, sums);
   }
 }
 

@@ -1,20 +1,29 @@
 #include "native/format/packed_values.h"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "native/format/pack.h"
-#include "native/format/scale_form.h"
-#include "native/format/weight_offset.h"
+#include "native/format/value_rules.h"
+#include "native/format/weight_offsets.h"
 
 namespace qconv::native {
 namespace {
 
 [[noreturn]] void fail(const std::string& message) {
   throw std::invalid_argument("packed buffer: " + message);
+}
+
+template <typename Value, typename IsValid>
+void check_each(
+    const char* name, const Value* values, int64_t count, const IsValid& is_valid,
+    const char* expected) {
+  const Value* const invalid = first_invalid(values, count, is_valid);
+  if (invalid != nullptr) {
+    fail(std::string(name) + " must be " + expected + ", got " + std::to_string(*invalid));
+  }
 }
 
 // The bytes of one block of output channels, [tap][quad][column][4].
@@ -59,21 +68,27 @@ void check_sums(const PackedView& view, const Block& block) {
 
 void check_padding(const PackedView& view, const Block& block) {
   const Layout& layout = view.layout;
-  const std::array<int64_t, 5> strides = contiguous_strides(view.conv);
   const int64_t depth = layout.quads_per_tap() * kQuad;
   const bool rows_below = view.conv.kernel[1] % layout.folded_rows != 0;
+  std::vector<int64_t> offsets(static_cast<size_t>(rows_below ? layout.depth : 0));
   for (int64_t tap = 0; tap < layout.taps; ++tap) {
     const int8_t* const bytes = block.weight + tap * depth * block.columns;
+    const auto check_zero_at = [&](int64_t k, int64_t column) {
+      check_zero(bytes[(k / kQuad * block.columns + column) * kQuad + k % kQuad]);
+    };
+    weight_offsets(
+        view.conv, layout, contiguous_strides(view.conv), tap, 0,
+        static_cast<int64_t>(offsets.size()), offsets.data());
     for (int64_t k = rows_below ? 0 : layout.depth; k < depth; ++k) {
-      if (k >= layout.depth || weight_offset(view.conv, layout, strides, tap, k) < 0) {
-        for (int64_t c = 0; c < block.columns; ++c) {
-          check_zero(bytes[(k / kQuad * block.columns + c) * kQuad + k % kQuad]);
+      if (k >= layout.depth || offsets[static_cast<size_t>(k)] < 0) {
+        for (int64_t column = 0; column < block.columns; ++column) {
+          check_zero_at(k, column);
         }
       }
     }
-    for (int64_t quad = 0; quad < layout.quads_per_tap(); ++quad) {
-      for (int64_t i = block.channels * kQuad; i < block.columns * kQuad; ++i) {
-        check_zero(bytes[quad * block.columns * kQuad + i]);
+    for (int64_t column = block.channels; column < block.columns; ++column) {
+      for (int64_t k = 0; k < depth; ++k) {
+        check_zero_at(k, column);
       }
     }
   }
@@ -98,34 +113,26 @@ void check_depthwise(const PackedView& view) {
 }  // namespace
 
 void check_values(const PackedView& view) {
-  bool need_float64 = false;
-  for (int64_t i = 0; i < view.scale_count; ++i) {
-    const double scale = view.scale(i);
-    if (!is_scale(scale)) {
-      fail("scales must be positive and finite, got " + std::to_string(scale));
+  constexpr const char* kScale = "positive, finite and normal";
+  if (view.float_scales != nullptr) {
+    check_each("scales", view.float_scales, view.scale_count, is_scale, kScale);
+  } else {
+    check_each("scales", view.double_scales, view.scale_count, is_scale, kScale);
+    if (first_invalid(view.double_scales, view.scale_count, fits_float32) == nullptr) {
+      fail("scales that are all normal float32 numbers must be stored as such");
     }
-    need_float64 = need_float64 || !fits_float32(scale);
   }
-  if (need_float64 != (view.double_scales != nullptr)) {
-    fail(
-        "scales must be stored as float32 if all of them are normal float32 numbers, else as "
-        "float64");
-  }
-  bool any_zero_point = false;
-  for (int64_t i = 0; view.zero_points != nullptr && i < view.zero_point_count; ++i) {
-    const int32_t zero_point = view.zero_points[i];
-    if (zero_point < INT8_MIN || zero_point > INT8_MAX) {
-      fail("zero points must be from -128 to 127, got " + std::to_string(zero_point));
+  if (view.zero_points != nullptr) {
+    const int32_t* const end = view.zero_points + view.zero_point_count;
+    check_each(
+        "zero points", view.zero_points, view.zero_point_count, is_weight_zero_point,
+        "from -128 to 127");
+    if (std::all_of(view.zero_points, end, [](int32_t value) { return value == 0; })) {
+      fail("zero points that are all 0 must be absent");
     }
-    any_zero_point = any_zero_point || zero_point != 0;
   }
-  if (any_zero_point != (view.zero_points != nullptr)) {
-    fail("zero points must be absent if all of them are 0");
-  }
-  for (int64_t i = 0; view.bias != nullptr && i < view.conv.out_channels; ++i) {
-    if (!std::isfinite(view.bias[i])) {
-      fail("bias must be finite, got " + std::to_string(view.bias[i]));
-    }
+  if (view.bias != nullptr) {
+    check_each("bias", view.bias, view.conv.out_channels, is_bias, "finite");
   }
 }
 

@@ -19,9 +19,12 @@ constexpr const char* kSectionNames[kSections] = {
   throw std::invalid_argument("packed buffer: " + message);
 }
 
-void check_equal(const std::string& name, uint64_t value, uint64_t expected) {
+// `of`: a section, or null.
+void check_equal(const char* name, uint64_t value, uint64_t expected, const char* of = nullptr) {
   if (value != expected) {
-    fail(name + " must be " + std::to_string(expected) + ", got " + std::to_string(value));
+    fail(
+        std::string(name) + (of == nullptr ? "" : " of section ") + (of == nullptr ? "" : of) +
+        " must be " + std::to_string(expected) + ", got " + std::to_string(value));
   }
 }
 
@@ -66,10 +69,9 @@ void check_header(const PackedHeader& header, const PackedHeader& expected, size
   check_equal("k blocks", header.k_blocks, expected.k_blocks);
   check_equal("columns of the last block", header.last_columns, expected.last_columns);
   for (size_t i = 0; i < kSections; ++i) {
-    const std::string name = kSectionNames[i];
-    check_equal(
-        "offset of section " + name, header.sections[i].offset, expected.sections[i].offset);
-    check_equal("size of section " + name, header.sections[i].bytes, expected.sections[i].bytes);
+    const char* const name = kSectionNames[i];
+    check_equal("offset", header.sections[i].offset, expected.sections[i].offset, name);
+    check_equal("size", header.sections[i].bytes, expected.sections[i].bytes, name);
   }
   if (std::any_of(
           header.reserved.begin(), header.reserved.end(), [](uint8_t b) { return b != 0; })) {

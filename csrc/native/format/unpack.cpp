@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "native/format/pack.h"
-#include "native/format/weight_offset.h"
+#include "native/format/weight_offsets.h"
 
 namespace qconv::native {
 namespace {
@@ -16,6 +16,20 @@ void unpack_depthwise(const PackedView& view, int8_t* weight) {
     for (int64_t tap = 0; tap < taps; ++tap) {
       *weight++ = view.weight[tap * stride + channel];
     }
+  }
+}
+
+// One output channel of a tap: 4 bytes in every `stride`, the one at k to row[offsets[k]].
+void unpack_tap(
+    const int8_t* packed, int64_t stride, const std::vector<int64_t>& offsets, int8_t* row) {
+  const size_t depth = offsets.size();
+  for (size_t k = 0; k < depth; k += kQuad) {
+    for (size_t i = 0; i < kQuad && k + i < depth; ++i) {
+      if (offsets[k + i] >= 0) {
+        row[offsets[k + i]] = packed[i];
+      }
+    }
+    packed += stride;
   }
 }
 
@@ -36,17 +50,9 @@ void unpack_weight(const PackedView& view, int8_t* weight) {
     const bool last = (first + channels) % out_channels == 0;
     const int64_t columns = last ? layout.last_columns : kBlockColumns;
     for (int64_t tap = 0; tap < layout.taps; ++tap) {
-      for (int64_t k = 0; k < layout.depth; ++k) {
-        offsets[static_cast<size_t>(k)] = weight_offset(view.conv, layout, strides, tap, k);
-      }
+      weight_offsets(view.conv, layout, strides, tap, 0, layout.depth, offsets.data());
       for (int64_t c = 0; c < channels; ++c) {
-        int8_t* const row = weight + (first + c) * strides[0];
-        for (int64_t k = 0; k < layout.depth; ++k) {
-          const int64_t offset = offsets[static_cast<size_t>(k)];
-          if (offset >= 0) {
-            row[offset] = packed[(k / kQuad * columns + c) * kQuad + k % kQuad];
-          }
-        }
+        unpack_tap(packed + c * kQuad, columns * kQuad, offsets, weight + (first + c) * strides[0]);
       }
       packed += layout.quads_per_tap() * kQuad * columns;
     }
