@@ -1,1 +1,99 @@
-int main(void){return 0;}
+/* The C interface, from C: pack, check, open, describe, run, unpack, and what goes wrong. */
+#include <stdio.h>
+#include <string.h>
+
+#include "native/qconv_native.h"
+
+static int failures = 0;
+
+#define CHECK(condition)                                              \
+  do {                                                                \
+    if (!(condition)) {                                               \
+      printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);  \
+      ++failures;                                                     \
+    }                                                                 \
+  } while (0)
+
+enum { kIn = 2, kOut = 3, kWeights = 6 };
+
+static char message[256];
+static uint8_t buffer[4096] __attribute__((aligned(64)));
+
+static void call_body(
+    int64_t count, void (*body)(void* context, int64_t begin, int64_t end), void* context) {
+  body(context, 0, count / 2);
+  body(context, count / 2, count);
+}
+
+static void run(const qconv_packed* packed) {
+  /* Two pixels. Real values: x = {1, 2}, {3, -4}. */
+  const uint8_t activation[4] = {11, 12, 13, 6};
+  uint8_t result[6] = {0};
+  int64_t size[3];
+  const int64_t input_size[3] = {1, 1, 2};
+  const qconv_input input = {activation, 1, {1, 1, 2}, 1.0, 10};
+  const qconv_output output = {result, 1.0, 100, 0, 255};
+  const qconv_threads threads = {call_body, 2};
+  /* w - 1 = {0, 1}, {2, 3}, {4, 5}; scales 1, 2, 3; bias 0, 1, 2 */
+  const uint8_t expected[6] = {102, 117, 144, 96, 89, 78};
+  CHECK(qconv_output_size(packed, input_size, size, message, sizeof message) == QCONV_OK);
+  CHECK(size[0] == 1 && size[1] == 1 && size[2] == 2);
+  CHECK(qconv_run(packed, &input, &output, NULL, message, sizeof message) == QCONV_OK);
+  CHECK(memcmp(result, expected, sizeof expected) == 0);
+  memset(result, 0, sizeof result);
+  CHECK(qconv_run(packed, &input, &output, &threads, message, sizeof message) == QCONV_OK);
+  CHECK(memcmp(result, expected, sizeof expected) == 0);
+  CHECK(qconv_run(packed, NULL, &output, NULL, message, sizeof message) == QCONV_INVALID_ARGUMENT);
+  CHECK(strcmp(message, "input must not be NULL") == 0);
+}
+
+int main(void) {
+  const int8_t data[kWeights] = {1, 2, 3, 4, 5, 6};
+  const double scales[kOut] = {1, 2, 3};
+  const int32_t zero_point = 1;
+  const float bias[kOut] = {0, 1, 2};
+  qconv_convolution conv = {
+      2, 0, kIn, kOut, 1, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}, {1, 1, 1}};
+  const qconv_weight weight = {data, {0}, scales, 1, &zero_point, 0, bias};
+  size_t size = 0;
+  qconv_packed* packed = NULL;
+  qconv_description description;
+  int8_t weight_back[kWeights];
+  double scales_back[kOut];
+  int32_t zero_point_back = 0;
+  float bias_back[kOut];
+  const qconv_unpacked unpacked = {weight_back, scales_back, &zero_point_back, bias_back};
+
+  CHECK(qconv_packed_size(&conv, &weight, &size, message, sizeof message) == QCONV_OK);
+  CHECK(size <= sizeof buffer);
+  CHECK(qconv_pack(&conv, &weight, buffer, size, message, sizeof message) == QCONV_OK);
+  CHECK(qconv_validate(buffer, size, message, sizeof message) == QCONV_OK);
+  CHECK(qconv_open(buffer, size, 0, &packed, message, sizeof message) == QCONV_OK);
+  qconv_describe(packed, &description);
+  CHECK(memcmp(&description.conv, &conv, sizeof conv) == 0);
+  CHECK(description.scales_per_channel == 1 && description.zero_points_per_channel == 0);
+  CHECK(description.has_zero_points == 1 && description.has_bias == 1);
+  qconv_unpack(packed, &unpacked);
+  CHECK(memcmp(weight_back, data, sizeof data) == 0);
+  CHECK(memcmp(scales_back, scales, sizeof scales) == 0);
+  CHECK(zero_point_back == 1);
+  CHECK(memcmp(bias_back, bias, sizeof bias) == 0);
+  run(packed);
+  qconv_close(packed);
+  qconv_close(NULL);
+
+  CHECK(qconv_instruction_set(message, sizeof message) != NULL);
+  CHECK(qconv_pack(&conv, &weight, buffer, size - 64, NULL, 0) == QCONV_INVALID_ARGUMENT);
+  CHECK(qconv_packed_size(NULL, &weight, &size, message, 8) == QCONV_INVALID_ARGUMENT);
+  CHECK(strcmp(message, "conv mu") == 0);
+  conv.groups = 0;
+  CHECK(qconv_packed_size(&conv, &weight, &size, message, sizeof message) == QCONV_INVALID_ARGUMENT);
+  CHECK(strstr(message, "groups must be from 1 to 2147483647, got 0") != NULL);
+  buffer[256] ^= 1;
+  CHECK(qconv_open(buffer, size, 0, &packed, message, sizeof message) == QCONV_OK);
+  qconv_close(packed);
+  CHECK(qconv_validate(buffer, size, message, sizeof message) == QCONV_INVALID_ARGUMENT);
+  CHECK(strstr(message, "checksum is wrong") != NULL);
+  printf("%d failures\n", failures);
+  return failures == 0 ? 0 : 1;
+}

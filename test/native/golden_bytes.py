@@ -1,0 +1,221 @@
+"""Write golden_bytes.h: whole packed buffers, made from docs/packed_format.md and nothing else.
+
+    python test/native/golden_bytes.py > test/native/golden_bytes.h
+
+It shares no code with the C++ that it is compared with, and goes weight by weight.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+MAGIC = b"\x89QCONV\r\n"
+Kernel = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A convolution whose weights, scales, zero points and bias follow from formulas."""
+
+    name: str
+    in_channels: int
+    out_channels: int
+    kernel: Kernel
+    groups: int = 1
+    dims: int = 2
+    dilation: Kernel = (1, 1, 1)
+    scales: tuple[float, ...] = (0.5,)
+    zero_points: tuple[int, ...] = (0,)
+    bias: bool = False
+    sparse: int = 1  # only every so many weights differ from 0
+
+    def weight(self, index: int) -> int:
+        """Weight number ``index`` in contiguous order."""
+        return (index * 37 + 11) % 256 - 128 if index % self.sparse == 0 else 0
+
+
+CASES = [
+    Case("pointwise", 5, 3, (1, 1, 1), bias=True),
+    Case("two_k_blocks", 68, 2, (1, 1, 1), scales=(0.1, 0.25)),
+    Case("folded_first_layer", 3, 2, (1, 7, 7), zero_points=(-3,)),
+    Case("folded_width", 6, 17, (1, 2, 3), scales=tuple(0.25 + i for i in range(17))),
+    Case("dilated", 2, 1, (1, 2, 2), dilation=(1, 1, 2)),
+    Case("depthwise", 18, 18, (1, 2, 3), groups=18, zero_points=(5, 0) * 9, bias=True),
+    Case("groups", 4, 6, (1, 1, 2), groups=2, zero_points=(0,) * 6),
+    Case("one_dimension", 1, 1, (1, 1, 3), dims=1),
+    Case("three_dimensions", 2, 1, (2, 2, 2), dims=3),
+    Case("narrow_last_block", 4096, 18, (1, 1, 1), sparse=1021),
+]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the format's rules make of a convolution."""
+
+    depthwise: bool
+    folds: bool
+    rows: int
+    taps: int
+    depth: int
+    k_blocks: int
+    quads: int
+    last_columns: int
+
+
+def round_up(value: int, multiple: int) -> int:
+    return ceil(value / multiple) * multiple
+
+
+def layout_of(case: Case) -> Layout:
+    ic, oc = case.in_channels // case.groups, case.out_channels // case.groups
+    kd, kh, kw = case.kernel
+    if case.groups > 1 and ic == oc == 1:
+        return Layout(True, False, 1, kd * kh * kw, 1, 1, 1, 16)
+    steps_apart, steps_folded = kw * ceil(ic / 64), ceil(kw * ic / 64)
+    folds = case.dilation[2] == 1 and kw > 1 and steps_apart > steps_folded
+    rows = 1
+    if folds and ic <= 4 and case.dilation[1] == 1:
+        steps = ceil(kh * kw * ic / 64)
+        rows = max(1, min(ceil(kh / steps), 64 // (kw * ic)))
+    taps = kd * ceil(kh / rows) * (1 if folds else kw)
+    depth = (kw if folds else 1) * rows * ic
+    k_blocks = ceil(depth / 64)
+    quads = ceil(ceil(depth / 4) / k_blocks)
+    narrow = oc % 16 != 0 and case.out_channels * ic * kd * kh * kw >= 65536
+    last_columns = round_up(oc % 16, 4) if narrow else 16
+    return Layout(False, folds, rows, taps, depth, k_blocks, quads, last_columns)
+
+
+def weight_places(case: Case, layout: Layout) -> Iterator[tuple[int, int, int]]:
+    """For every weight: its output channel, its value, its byte in the weight section."""
+    ic, oc = case.in_channels // case.groups, case.out_channels // case.groups
+    kd, kh, kw = case.kernel
+    blocks = ceil(oc / 16)
+    quad_rows = layout.taps * layout.k_blocks * layout.quads  # quads of one output channel
+    group_bytes = quad_rows * 4 * (16 * (blocks - 1) + layout.last_columns)
+    index = 0
+    for o in range(case.out_channels):
+        for i in range(ic):
+            for d in range(kd):
+                for h in range(kh):
+                    for w in range(kw):
+                        value = case.weight(index)
+                        index += 1
+                        if layout.depthwise:
+                            tap = (d * kh + h) * kw + w
+                            yield o, value, tap * round_up(case.out_channels, 16) + o
+                            continue
+                        tap = d * ceil(kh / layout.rows) + h // layout.rows
+                        k = h % layout.rows * ic + i
+                        if layout.folds:
+                            k += w * layout.rows * ic
+                        else:
+                            tap = tap * kw + w
+                        group, block, column = o // oc, o % oc // 16, o % oc % 16
+                        columns = 16 if block < blocks - 1 else layout.last_columns
+                        quad = tap * layout.k_blocks * layout.quads + k // 4
+                        start = group * group_bytes + block * quad_rows * 4 * 16
+                        yield o, value, start + (quad * columns + column) * 4 + k % 4
+
+
+def weight_section(case: Case, layout: Layout) -> tuple[bytes, bytes]:
+    """The weights in their order, and the column sums."""
+    if layout.depthwise:
+        size = layout.taps * round_up(case.out_channels, 16)
+    else:
+        oc = case.out_channels // case.groups
+        columns = 16 * (ceil(oc / 16) - 1) + layout.last_columns
+        size = case.groups * layout.taps * layout.k_blocks * layout.quads * 4 * columns
+    section = bytearray(size)
+    sums = [0] * case.out_channels
+    for channel, value, place in weight_places(case, layout):
+        section[place] = value & 0xFF
+        sums[channel] += value
+    return bytes(section), struct.pack(f"<{len(sums)}i", *sums)
+
+
+def fits_float32(value: float) -> bool:
+    return bool(struct.unpack("<f", struct.pack("<f", value))[0] == value)
+
+
+def checksum(data: bytes) -> int:
+    mask = 2**64 - 1
+    words = struct.unpack(f"<{len(data) // 4}I", data)
+    result = len(data)
+    for lane in range(16):
+        total = total_of_totals = 0
+        for word in words[lane::16]:
+            total = (total + word) & mask
+            total_of_totals = (total_of_totals + total) & mask
+        for number in (total, total_of_totals):
+            result = ((result ^ number) * 0x9E3779B97F4A7C15) & mask
+            result ^= result >> 32
+    return result
+
+
+def packed(case: Case) -> bytes:
+    """The whole buffer."""
+    layout = layout_of(case)
+    weights, sums = weight_section(case, layout)
+    single = all(fits_float32(scale) for scale in case.scales)
+    scales = struct.pack(f"<{len(case.scales)}{'f' if single else 'd'}", *case.scales)
+    points = case.zero_points if any(case.zero_points) else ()
+    bias = [channel / 4 - 1 for channel in range(case.out_channels)] if case.bias else []
+    sections = [
+        weights + bytes(64),
+        scales,
+        struct.pack(f"<{len(points)}i", *points),
+        sums,
+        struct.pack(f"<{len(bias)}f", *bias),
+    ]
+    flags = (
+        2 * layout.folds
+        + 4 * (len(case.scales) > 1)
+        + 8 * (not single)
+        + 16 * (len(case.zero_points) > 1)
+        + 32 * bool(points)
+        + 64 * case.bias
+    )
+    body, entries = b"", []
+    for number, section in enumerate(sections):
+        size = len(section) - (64 if number == 0 else 0)
+        entries += [256 + len(body), size] if section else [0, 0]
+        body += section + bytes(-len(section) % 64)
+    numbers = [
+        *(flags, case.dims, case.in_channels, case.out_channels, case.groups),
+        *case.kernel,
+        *(1, 1, 1),  # stride
+        *(0, 0, 0),  # padding
+        *(0, 0, 0),  # output_padding
+        *case.dilation,
+        *(2 if layout.depthwise else 1, layout.rows, layout.k_blocks, layout.last_columns),
+    ]
+
+    def header(value: int) -> bytes:
+        start = MAGIC + struct.pack("<IIQQ", 1, 256, 256 + len(body), value)
+        return start + struct.pack("<24I10Q", *numbers, *entries) + bytes(48)
+
+    return header(checksum(header(0) + body)) + body
+
+
+def main() -> None:
+    print("// Made by golden_bytes.py; lines of 32 bytes, those that are all 0 left out.")
+    print("#pragma once\n")
+    print("// clang-format off")
+    for case in CASES:
+        data = packed(case)
+        print(f"constexpr int kSizeOf_{case.name} = {len(data)};")
+        print(f"constexpr GoldenLine kLinesOf_{case.name}[] = {{")
+        for offset in range(0, len(data), 32):
+            line = data[offset : offset + 32]
+            if any(line):
+                print(f'    {{{offset}, "{line.hex()}"}},')
+        print("};\n")
+    print("// clang-format on")
+
+
+if __name__ == "__main__":
+    main()
