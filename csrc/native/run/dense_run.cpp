@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <string>
 
 #include "native/run/activation_window.h"
 #include "native/run/scratch.h"
@@ -32,6 +33,43 @@ class DenseRun {
     if (planes_ * rows_ == 0) {
       return;
     }
+    plan();
+    const int64_t parts = planes_ * split_.row_parts * split_.block_parts;
+    if (parts == 1 || run_.parallel_for.run == nullptr) {
+      run_parts(0, parts);
+    } else {
+      run_.parallel_for.run(
+          parts,
+          [](void* self, int64_t begin, int64_t end) {
+            static_cast<DenseRun*>(self)->run_parts(begin, end);
+          },
+          this);
+    }
+  }
+
+  std::string describe() {
+    if (planes_ * rows_ == 0) {
+      return "nothing to compute";
+    }
+    plan();
+    std::string text = std::to_string(layout_.blocks) + " blocks of 16 channels";
+    text += ", taps " + std::to_string(layout_.taps) + " x " + std::to_string(layout_.depth) +
+        " bytes" + (layout_.folds_width ? " (columns folded)" : "");
+    if (direct_) {
+      text += ", activation read in place (1x1), " + std::to_string(split_.rows_per_part) +
+          " pixels a part";
+    } else {
+      window().plan(run_, split_.rows_per_part);
+      text += ", window of " + std::to_string(split_.rows_per_part) + " rows, " +
+          std::to_string(window().elements() * element_bytes()) + " bytes";
+      text += joins_rows(window()) ? ", rows joined to one run" : ", a run for every row";
+    }
+    return text + ", " + std::to_string(planes_ * split_.row_parts * split_.block_parts) +
+        " parts on " + std::to_string(run_.parallel_for.threads) + " threads";
+  }
+
+ private:
+  void plan() {
     int64_t most_rows = rows_;
     if (!direct_) {
       window().plan(run_, 1);
@@ -51,20 +89,8 @@ class DenseRun {
       split_.blocks_per_part = groups_per_part * layout_.blocks;
       split_.block_parts = (run_.packed.conv.groups + groups_per_part - 1) / groups_per_part;
     }
-    const int64_t parts = planes_ * split_.row_parts * split_.block_parts;
-    if (parts == 1 || run_.parallel_for.run == nullptr) {
-      run_parts(0, parts);
-    } else {
-      run_.parallel_for.run(
-          parts,
-          [](void* self, int64_t begin, int64_t end) {
-            static_cast<DenseRun*>(self)->run_parts(begin, end);
-          },
-          this);
-    }
   }
 
- private:
   static ActivationWindow& window() {
     static thread_local ActivationWindow window;
     return window;
@@ -217,6 +243,13 @@ class DenseRun {
     });
   }
 
+  // One run over all rows where they lie at a constant distance, if the kernel likes long runs or
+  // no pixel would be computed in vain.
+  bool joins_rows(const ActivationWindow& window) const {
+    return window.row_pitch() != 0 &&
+        (run_.kernels.joins_rows || window.row_pitch() == run_.output_size[2]);
+  }
+
   // Output rows [first_row, first_row + rows) of one output plane of one image.
   void run_window(
       int64_t plane, int64_t first_row, int64_t rows, int64_t first_block, int64_t blocks,
@@ -269,6 +302,10 @@ class DenseRun {
 
 void run_dense(const ConvRun& run) {
   DenseRun(run).run();
+}
+
+std::string describe_dense(const ConvRun& run) {
+  return DenseRun(run).describe();
 }
 
 }  // namespace qconv::native

@@ -42,9 +42,9 @@ struct Channel {
 // Kernels' values before rounding, of outputs that aren't clamped, are sum * multiplier + offset,
 // below 512 in size: so sum * multiplier is below `offset` + 512. float32 rounds the sum, the
 // multiplier and the offset by 2^-24 of their size: with 4096 the whole error is below 8.2e-4.
-constexpr double kLargestOffset = 4096;
+constexpr float kLargestOffset = 4096;
 // No sum, however large, leaves int32 when it is multiplied by less.
-constexpr double kLargestMultiplier = 0.5;
+constexpr float kLargestMultiplier = 0.5;
 
 // Channels that are looked at together.
 constexpr int64_t kChunk = 64;
@@ -109,16 +109,18 @@ __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
 bool fill_table(
     const Factors& factors, int64_t count, double ratio, double inverse, double negated_zero_point,
-    float* multiplier, float* offset) {
-  int outside = 0;
+    float* __restrict__ multiplier, float* __restrict__ offset) {
   for (int64_t i = 0; i < count; ++i) {
     const double factor = factors.scale[i] * ratio;
-    const double shift =
-        negated_zero_point * factors.weight_sum[i] * factor + factors.bias[i] * inverse;
+    const double shift = negated_zero_point * factors.weight_sum[i] * factor;
     multiplier[i] = static_cast<float>(factor);
-    offset[i] = static_cast<float>(shift);
-    // Written so that a NaN is outside.
-    outside += !(factor <= kLargestMultiplier && std::abs(shift) <= kLargestOffset);
+    offset[i] = static_cast<float>(shift + factors.bias[i] * inverse);
+  }
+  // Written so that a NaN is outside.
+  int outside = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    outside |= static_cast<int>(!(multiplier[i] <= kLargestMultiplier)) |
+        static_cast<int>(!(std::abs(offset[i]) <= kLargestOffset));
   }
   return outside == 0;
 }

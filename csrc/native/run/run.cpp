@@ -76,4 +76,19 @@ void run_to_float(
       packed, input, reinterpret_cast<const int32_t*>(output), output_pixels(run), output);
 }
 
+std::string describe_run(
+    const PackedView& packed, const RunInput& input, const ParallelFor& parallel_for) {
+  const InstructionSet set = best_instruction_set();
+  const ConvRun run{
+      .packed = packed,
+      .input = input,
+      .output_size = output_size(packed.conv, input.size),
+      .kernels = *kernel_set(set),
+      .parallel_for = parallel_for,
+      .requantization = {}};
+  return std::string(instruction_set_name(set)) + ": " +
+      (packed.layout.kind == LayoutKind::kDepthwise ? "depthwise, 64 channels at a time"
+                                                    : describe_dense(run));
+}
+
 }  // namespace qconv::native

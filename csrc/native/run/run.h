@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <string>
 
 #include "native/format/packed_view.h"
 
@@ -46,5 +46,9 @@ void run(
 void run_to_float(
     const PackedView& packed, const RunInput& input, float* output,
     const ParallelFor& parallel_for);
+
+// How such a run goes about it, in words: "avx512_vnni: 4 blocks of 16 channels, ...".
+std::string describe_run(
+    const PackedView& packed, const RunInput& input, const ParallelFor& parallel_for);
 
 }  // namespace qconv::native
