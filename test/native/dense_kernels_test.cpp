@@ -32,7 +32,7 @@ std::vector<Kernel> kernels() {
   for (const InstructionSetEntry& entry : instruction_sets()) {
     const KernelSet* const set = kernel_set(entry.set);
     if (entry.supported && set->dense != nullptr) {
-      found.push_back({entry.name, set->dense, set->wide_activations, set->reads_padding});
+      found.push_back({entry.name, set->dense, set->widen != nullptr, set->reads_padding});
     }
   }
 #if defined(__x86_64__)

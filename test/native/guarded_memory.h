@@ -32,6 +32,7 @@ class GuardedMemory {
   GuardedMemory(const GuardedMemory&) = delete;
   GuardedMemory& operator=(const GuardedMemory&) = delete;
 
+  uint8_t* data() const { return data_; }
   template <typename Element>
   Element* as() const {
     return reinterpret_cast<Element*>(data_);

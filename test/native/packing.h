@@ -47,7 +47,7 @@ inline std::string describe(const Convolution& conv) {
 // Memory for packed bytes, 64-byte aligned, right before a page that can't be touched.
 class PackedMemory {
  public:
-  explicit PackedMemory(size_t size) : memory_(static_cast<int64_t>(size)), size_(size) {}
+  explicit PackedMemory(size_t size) : memory_(size), size_(size) {}
   uint8_t* data() { return memory_.data(); }
   size_t size() const { return size_; }
 
