@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 
 BIN := $(VENV)/bin
-CXX_FILES = $(shell find csrc -name '*.h' -o -name '*.cpp')
+CXX_FILES = $(shell find csrc test/native benchmarks/native -name '*.h' -o -name '*.cpp' -o -name '*.c')
+CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev build demo test stress matrix lint format bench bench-peers charts performance \
-  docs clean
+.PHONY: help setup setup-dev build demo test native native-sanitize stress matrix lint format bench \
+  bench-peers charts performance docs clean
 
 help: ## Print this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.requirements ## Create the virtual environment with what build, demo and tests need.
 
@@ -25,6 +26,16 @@ demo: build ## Train, quantize, pack, save, load and run a small CNN on handwrit
 
 test: build ## Run the tests; PYTEST_ARGS="-k name" for some of them.
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+native: setup ## Build the native core without torch in build/native, and run its C++ tests.
+	$(CMAKE) -S csrc/native -B build/native -DQCONV_BENCHMARKS=ON
+	$(BIN)/cmake --build build/native
+	$(BIN)/ctest --test-dir build/native --output-on-failure
+
+native-sanitize: setup ## The same under AddressSanitizer and UndefinedBehaviorSanitizer.
+	$(CMAKE) -S csrc/native -B build/native-sanitize -DQCONV_SANITIZE=ON
+	$(BIN)/cmake --build build/native-sanitize
+	$(BIN)/ctest --test-dir build/native-sanitize --output-on-failure
 
 stress: build ## Let eight threads share one object for 30 seconds on every engine.
 	QCONV_STRESS_SECONDS=30 $(BIN)/python -m pytest test/test_thread_stress.py

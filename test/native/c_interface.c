@@ -6,12 +6,12 @@
 
 static int failures = 0;
 
-#define CHECK(condition)                                              \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);  \
-      ++failures;                                                     \
-    }                                                                 \
+#define CHECK(condition)                                             \
+  do {                                                               \
+    if (!(condition)) {                                              \
+      printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+      ++failures;                                                    \
+    }                                                                \
   } while (0)
 
 enum { kIn = 2, kOut = 3, kWeights = 6 };
@@ -52,8 +52,8 @@ int main(void) {
   const double scales[kOut] = {1, 2, 3};
   const int32_t zero_point = 1;
   const float bias[kOut] = {0, 1, 2};
-  qconv_convolution conv = {
-      2, 0, kIn, kOut, 1, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}, {1, 1, 1}};
+  qconv_convolution conv = {2,         0,         kIn,       kOut,      1,
+                            {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}, {1, 1, 1}};
   const qconv_weight weight = {data, {0}, scales, 1, &zero_point, 0, bias};
   size_t size = 0;
   qconv_packed* packed = NULL;
@@ -87,7 +87,8 @@ int main(void) {
   CHECK(qconv_packed_size(NULL, &weight, &size, message, 8) == QCONV_INVALID_ARGUMENT);
   CHECK(strcmp(message, "conv mu") == 0);
   conv.groups = 0;
-  CHECK(qconv_packed_size(&conv, &weight, &size, message, sizeof message) == QCONV_INVALID_ARGUMENT);
+  CHECK(
+      qconv_packed_size(&conv, &weight, &size, message, sizeof message) == QCONV_INVALID_ARGUMENT);
   CHECK(strstr(message, "groups must be from 1 to 2147483647, got 0") != NULL);
   buffer[256] ^= 1;
   CHECK(qconv_open(buffer, size, 0, &packed, message, sizeof message) == QCONV_OK);

@@ -21,7 +21,8 @@ constexpr WeightOrder kOrders[] = {
 class OrderedWeight {
  public:
   OrderedWeight(const Problem& problem, WeightOrder order)
-      : strides_(strides_of(problem.conv, order)), memory_(static_cast<size_t>(span(problem.conv))) {
+      : strides_(strides_of(problem.conv, order)),
+        memory_(static_cast<size_t>(span(problem.conv))) {
     const std::array<int64_t, 5> sizes = sizes_of(problem.conv);
     std::memset(memory_.data(), 0x55, static_cast<size_t>(span(problem.conv)));
     const int8_t* value = problem.weight.data();
