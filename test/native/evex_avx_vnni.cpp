@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "native/kernels/depthwise_narrow.h"
 #include "native/kernels/depthwise_plan.h"
 
 #pragma GCC push_options

@@ -23,8 +23,8 @@ namespace {
 
 #define QCONV_INLINE __attribute__((always_inline))
 
-constexpr int kVectors = 4;            // that a bundle consists of
-constexpr int64_t kPartChannels = 16;  // at least
+constexpr int kVectors = 4;                         // that a bundle consists of
+constexpr int64_t kPartChannels = kNarrowChannels;  // at least
 constexpr int kMostParts = 4;
 constexpr int kUsers = DepthwisePlan::kUsers;
 // Of the buffer of bundles, if the kernel's width allows it: a part of the L1 cache.
@@ -48,7 +48,6 @@ struct Block {
   int64_t channel;     // the first one
   int64_t part_width;  // channels of a part
   int64_t parts;
-  int64_t partial;  // channels of a part, if fewer than its width; else 0
   int64_t bundle_count;
   int64_t position_bytes;  // of bundles
   int64_t most_positions;  // in the buffer
@@ -244,22 +243,6 @@ void point_at_rows(Block& block, const int64_t* first_rows) {
   }
 }
 
-// One vector of input; partial parts are copied, so that nothing beyond their channels is read.
-template <typename Isa, int kParts>
-inline QCONV_INLINE typename Isa::Vector load_source(
-    const uint8_t* const (&pointers)[kParts], int64_t partial) {
-  if (__builtin_expect(partial == 0, 1)) {
-    return Isa::template load_parts<kParts>(pointers);
-  }
-  uint8_t copies[kParts][kPartChannels] = {};
-  const uint8_t* copy_pointers[kParts];
-  for (int part = 0; part < kParts; ++part) {
-    std::memcpy(copies[part], pointers[part], static_cast<size_t>(partial));
-    copy_pointers[part] = copies[part];
-  }
-  return Isa::template load_parts<kParts>(copy_pointers);
-}
-
 // The bundles at positions [begin, end): input columns, the left padding counted.
 template <typename Isa, int kParts>
 __attribute__((noinline)) void make_bundles(
@@ -268,7 +251,6 @@ __attribute__((noinline)) void make_bundles(
   const DepthwiseArguments& arguments = *block.arguments;
   const int64_t input_columns = arguments.input_columns;
   const uint8_t* const zeros = arguments.zero_point_pixel + block.channel;
-  const int64_t partial = kParts == Isa::kChannels / kPartChannels ? block.partial : 0;
   int64_t phase = begin % block.stride;
   int64_t column = begin - arguments.padding;
   int64_t offset = column * arguments.input_pixel_stride;
@@ -286,7 +268,7 @@ __attribute__((noinline)) void make_bundles(
           unrolled<kParts>([&](auto part) QCONV_INLINE {
             pointers[part] = rows.pointers[part][s] + (offset & rows.masks[part][s]);
           });
-          sources[s] = load_source<Isa, kParts>(pointers, partial);
+          sources[s] = Isa::template load_parts<kParts>(pointers);
         });
       } else {
         unrolled<Isa::kLaneValues>([&](auto s) QCONV_INLINE {
@@ -297,7 +279,7 @@ __attribute__((noinline)) void make_bundles(
             pointers[part] =
                 inside ? rows.pointers[part][s] + (offset & rows.masks[part][s]) : zeros;
           });
-          sources[s] = load_source<Isa, kParts>(pointers, partial);
+          sources[s] = Isa::template load_parts<kParts>(pointers);
         });
       }
       Vector bundle[kVectors];
@@ -362,16 +344,8 @@ inline QCONV_INLINE void store_bytes(
     const Block& block, int row, int64_t offset, typename Isa::Vector bytes) {
   if (__builtin_expect(block.parts == 1, 1)) {
     Isa::store(block.outputs[row][0] + offset, bytes);
-  } else if (block.partial == 0) {
-    Isa::store_parts(block.outputs[row], offset, bytes, block.parts);
   } else {
-    alignas(64) uint8_t all[Isa::kChannels];
-    Isa::store(all, bytes);
-    for (int64_t part = 0; part < block.parts; ++part) {
-      std::memcpy(
-          block.outputs[row][part] + offset, all + part * block.part_width,
-          static_cast<size_t>(block.partial));
-    }
+    Isa::store_parts(block.outputs[row], offset, bytes, block.parts);
   }
 }
 
@@ -460,11 +434,10 @@ __attribute__((noinline)) void compute_sums(
             ordered + (lane * kVectors + v) * kLaneBytes, sums[v] + lane * kLaneBytes, kLaneBytes);
       }
     }
-    const int64_t channels = block.partial != 0 ? block.partial : block.part_width;
     for (int64_t part = 0; part < block.parts; ++part) {
       std::memcpy(
           block.outputs[row][part] + offset * 4, ordered + part * block.part_width * 4,
-          static_cast<size_t>(channels * 4));
+          static_cast<size_t>(block.part_width * 4));
     }
   }
 }
@@ -549,6 +522,9 @@ void compute_block(Block& block) {
 
 template <typename Isa>
 void depthwise(const DepthwiseArguments& arguments) {
+  if (arguments.channels < kNarrowChannels) {
+    return depthwise_narrow(arguments, depthwise<Isa>);
+  }
   constexpr int64_t kVectorBytes = Isa::kChannels;
   Block block = {};
   block.arguments = &arguments;
@@ -574,10 +550,9 @@ void depthwise(const DepthwiseArguments& arguments) {
     while (width > kPartChannels && (width / 2 >= left || width > arguments.channels)) {
       width /= 2;
     }
-    block.channel = larger(smaller(channel, arguments.channels - width), 0);
+    block.channel = smaller(channel, arguments.channels - width);
     block.part_width = width;
     block.parts = Isa::kChannels / width;
-    block.partial = arguments.channels < width ? arguments.channels : 0;
     fill_tables<Isa>(block);
     switch (block.parts) {
       case 1:

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "native/kernels/depthwise_narrow.h"
 #include "native/kernels/depthwise_plan.h"
 
 // gcc 12 takes the undefined operands in its own intrinsics for mistakes (gcc bug 105593).
