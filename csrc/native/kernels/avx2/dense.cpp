@@ -38,12 +38,9 @@ struct DotWide {
 constexpr int64_t kPanelQuads = 144;
 constexpr int64_t kQuadSteps = 2;  // of tile.h in a quad
 constexpr int64_t kPanelStepBytes = 2 * kBlockColumns * static_cast<int64_t>(sizeof(int16_t));
-// Pixels whose sums are kept between stretches.
-constexpr int64_t kKeptPixels = 192;
-
 struct Scratch {
   alignas(64) uint8_t panel[kPanelQuads * kQuadSteps * kPanelStepBytes];
-  alignas(64) int32_t sums[kKeptPixels * kBlockColumns];
+  alignas(64) int32_t sums[kGroupPixels * kBlockColumns];
 };
 
 // A stretch of the sum: some quads of some taps, all or only a part of the quads of one tap.
@@ -66,12 +63,12 @@ void fill_panel(
   for (int64_t tap = stretch.tap; tap < stretch.tap + stretch.taps; ++tap) {
     const int8_t* from = weight + tap * tap_bytes + stretch.quad * quad_bytes;
     for (int64_t quad = 0; quad < stretch.quads; ++quad) {
-      unrolled<kVectors>([&](auto v) QCONV_INLINE {
+      unrolled<kBlockVectors>([&](auto v) QCONV_INLINE {
         // Reads 64 bytes, also of a narrower block.
         const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + v.value);
         auto* const to = reinterpret_cast<__m256i*>(panel) + v.value;
         _mm256_store_si256(to, _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, first), 8));
-        _mm256_store_si256(to + kVectors, _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, second), 8));
+        _mm256_store_si256(to + kBlockVectors, _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, second), 8));
       });
       from += quad_bytes;
       panel += kQuadSteps * kPanelStepBytes;
@@ -107,37 +104,24 @@ inline QCONV_INLINE void for_each_stretch(int64_t taps, int64_t quads, const Bod
 void compute_block(
     const DenseArguments& arguments, int64_t channel, int64_t begin, int64_t end,
     Scratch& scratch) {
-  const bool finishes = arguments.weight_zero_points == nullptr && !arguments.to_sums;
-  const int64_t element = arguments.to_sums ? sizeof(int32_t) : 1;
   Block block = block_at(arguments, channel);
   const auto* const weight = static_cast<const int8_t*>(block.weight);
   block.weight = scratch.panel;
-  Tile tile;
+  bool adds = false;
   for_each_stretch(
       arguments.taps, arguments.used_quads, [&](const Stretch& stretch, bool last) QCONV_INLINE {
         fill_panel(arguments, weight, columns_at(arguments, channel), stretch, scratch.panel);
         block.depth = {
             .tap_offsets = arguments.tap_offsets + stretch.tap,
+            .offset = stretch.quad * kQuad,
             .taps = stretch.taps,
             .steps = stretch.quads * kQuadSteps,
             .weight_step_bytes = kPanelStepBytes,
             .weight_tap_bytes = 0,
         };
-        tile.finishes = last && finishes;
-        for_each_tile(
-            arguments.output, begin, end,
-            [&](int64_t pixel, int pixels, int64_t place) QCONV_INLINE {
-              tile.activation = static_cast<const uint16_t*>(arguments.activation) +
-                  pixel * arguments.pixel_stride + stretch.quad * kQuad;
-              tile.output =
-                  static_cast<uint8_t*>(arguments.output.data) + (place + channel) * element;
-              tile.sums = scratch.sums + (pixel - begin) * kBlockColumns;
-              kTileFunctions<DotWide>[pixels](block, tile);
-              if (last && !finishes) {
-                finish_from_sums(block, tile, pixels, arguments.activation_sums + pixel);
-              }
-            });
-        tile.adds = true;
+        compute_pixels<DotWide>(
+            arguments, block, channel, begin, end, scratch.sums, adds, last);
+        adds = true;
       });
 }
 
@@ -145,9 +129,9 @@ void compute_block(
 
 void dense_avx2(const DenseArguments& arguments) {
   Scratch scratch;
-  for (int64_t begin = 0; begin < arguments.pixels; begin += kKeptPixels) {
+  for (int64_t begin = 0; begin < arguments.pixels; begin += kGroupPixels) {
     const int64_t left = arguments.pixels - begin;
-    const int64_t end = begin + (left < kKeptPixels ? left : kKeptPixels);
+    const int64_t end = begin + (left < kGroupPixels ? left : kGroupPixels);
     for (int64_t channel = 0; channel < arguments.out_channels; channel += kBlockColumns) {
       compute_block(arguments, channel, begin, end, scratch);
     }

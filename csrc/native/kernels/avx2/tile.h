@@ -21,78 +21,22 @@ namespace {
 #define QCONV_INLINE __attribute__((always_inline))
 
 constexpr int kTilePixels = 6;
-constexpr int kVectors = 2;        // of a block, per pixel
 constexpr int kVectorColumns = 8;  // output channels
+constexpr int kBlockVectors = kBlockColumns / kVectorColumns;
 constexpr int64_t kStepBytes = 4;  // of activation that a step reads of each pixel
-static_assert(kVectors * kVectorColumns == kBlockColumns);
+// Pixels that pass over a block of output channels before the next block begins: their activations
+// stay in the second-level cache.
+constexpr int64_t kGroupPixels = 192;
 
 // A stretch of the sum over taps and k.
 struct Depth {
   const int64_t* tap_offsets;  // elements
+  int64_t offset;              // elements, of the first k beyond them
   int64_t taps;
   int64_t steps;              // per tap
   int64_t weight_step_bytes;  // from the weights of a step to those of the next one
   int64_t weight_tap_bytes;   // from the last step's end to the first step of the next tap
 };
-
-// What the tiles of a block of output channels have in common.
-struct Block {
-  Depth depth;
-  const void* weight;
-  Requantization requantization;  // its arrays begin at the block's first channel
-  const int32_t* weight_zero_points;
-  int64_t channels;             // that are stored: at most 16
-  int64_t pixel_stride;         // of the activation, in elements
-  int64_t output_pixel_stride;  // elements
-  bool to_sums;
-};
-
-// Where one tile begins.
-struct Tile {
-  const void* activation = nullptr;
-  void* output = nullptr;
-  int32_t* sums = nullptr;  // [pixel][16], where they are kept between stretches of the sum
-  bool adds = false;        // to these sums, instead of beginning at 0
-  bool finishes = false;    // into bytes of output, instead of leaving sums
-};
-
-template <typename Dot, int kPixels>
-inline QCONV_INLINE void add_products(
-    const Block& block, const void* activation, __m256i (&sums)[kPixels * kVectors]) {
-  using Element = typename Dot::Element;
-  constexpr int64_t kStepElements = kStepBytes / sizeof(Element);
-  const Depth& depth = block.depth;
-  const int64_t stride = block.pixel_stride;
-  const auto* weight = static_cast<const uint8_t*>(block.weight);
-  const int64_t weight_step_bytes = depth.weight_step_bytes;
-  for (int64_t tap = 0; tap < depth.taps; ++tap) {
-    // Every third pixel has a pointer; the two after it are reached by index.
-    constexpr int kPointers = (kPixels + 2) / 3;
-    const Element* pointers[kPointers];
-    unrolled<kPointers>([&](auto i) QCONV_INLINE {
-      pointers[i] =
-          static_cast<const Element*>(activation) + depth.tap_offsets[tap] + 3 * i.value * stride;
-    });
-    for (int64_t step = 0; step < depth.steps; ++step) {
-      const __m256i weight0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weight));
-      const __m256i weight1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weight) + 1);
-      weight += weight_step_bytes;
-      unrolled<kPixels>([&](auto p) QCONV_INLINE {
-        int32_t values;
-        std::memcpy(&values, pointers[p / 3] + p % 3 * stride, sizeof(values));
-        const __m256i broadcast = _mm256_set1_epi32(values);
-        Dot::add(sums[p * kVectors], broadcast, weight0);
-        Dot::add(sums[p * kVectors + 1], broadcast, weight1);
-      });
-      unrolled<kPointers>([&](auto i) QCONV_INLINE { pointers[i] += kStepElements; });
-    }
-    weight += depth.weight_tap_bytes;
-  }
-}
-
-inline QCONV_INLINE __m256i rounded(__m256i sums, __m256 multiplier, __m256 offset) {
-  return _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), multiplier, offset));
-}
 
 // Four vectors of 8 numbers each as 32 bytes in the same order, clamped.
 struct PackToBytes {
@@ -114,13 +58,85 @@ struct PackToBytes {
   }
 };
 
-// Stores the first `channels` of 16 bytes.
+// What the tiles of a block of output channels have in common.
+struct Block {
+  PackToBytes pack;
+  Depth depth;
+  const void* weight;
+  const float* multiplier;  // these arrays begin at the block's first channel
+  const float* offset;
+  const int32_t* weight_zero_points;  // null: none
+  int64_t channels;                   // that are stored: at most 16
+  int64_t pixel_stride;               // of the activation, in elements
+  int64_t output_pixel_stride;        // elements
+  bool to_sums;
+};
+
+// A row of tiles of equally many pixels.
+struct Tiles {
+  const void* activation = nullptr;
+  void* output = nullptr;
+  int32_t* sums = nullptr;  // [pixel][16], where they are kept between stretches of the sum
+  int64_t count = 0;
+  bool adds = false;      // to these sums, instead of beginning at 0
+  bool finishes = false;  // into bytes of output, instead of leaving sums
+};
+
+template <typename Dot, int kPixels, int kVectors>
+inline QCONV_INLINE void add_products(
+    const Block& block, const typename Dot::Element* activation,
+    __m256i (&sums)[kPixels * kVectors]) {
+  using Element = typename Dot::Element;
+  constexpr int64_t kStepElements = kStepBytes / sizeof(Element);
+  const Depth& depth = block.depth;
+  const int64_t stride = block.pixel_stride;
+  const auto* weight = static_cast<const uint8_t*>(block.weight);
+  const int64_t weight_step_bytes = depth.weight_step_bytes;
+  activation += depth.offset;
+  for (int64_t tap = 0; tap < depth.taps; ++tap) {
+    // Every third pixel has a pointer; the two after it are reached by index.
+    constexpr int kPointers = (kPixels + 2) / 3;
+    const Element* pointers[kPointers];
+    unrolled<kPointers>([&](auto i) QCONV_INLINE {
+      pointers[i] =
+          activation + depth.tap_offsets[tap] + 3 * i.value * stride;
+    });
+    for (int64_t step = 0; step < depth.steps; ++step) {
+      __m256i weights[kVectors];
+      unrolled<kVectors>([&](auto v) QCONV_INLINE {
+        weights[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weight) + v.value);
+      });
+      weight += weight_step_bytes;
+      unrolled<kPixels>([&](auto p) QCONV_INLINE {
+        int32_t values;
+        std::memcpy(&values, pointers[p / 3] + p % 3 * stride, sizeof(values));
+        const __m256i broadcast = _mm256_set1_epi32(values);
+        unrolled<kVectors>([&](auto v) QCONV_INLINE {
+          Dot::add(sums[p.value * kVectors + v.value], broadcast, weights[v]);
+        });
+      });
+      unrolled<kPointers>([&](auto i) QCONV_INLINE { pointers[i] += kStepElements; });
+    }
+    weight += depth.weight_tap_bytes;
+  }
+}
+
+inline QCONV_INLINE __m256i rounded(__m256i sums, __m256 multiplier, __m256 offset) {
+  return _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), multiplier, offset));
+}
+
+// Stores the first `channels` of kMost bytes.
+template <int kMost>
 inline QCONV_INLINE void store_channels(uint8_t* output, __m128i bytes, int64_t channels) {
-  if (channels == kBlockColumns) {
+  if (kMost == 16 && channels == 16) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(output), bytes);
     return;
   }
-  if ((channels & 8) != 0) {
+  if (channels == 8) {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(output), bytes);
+    return;
+  }
+  if (kMost == 16 && (channels & 8) != 0) {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(output), bytes);
     bytes = _mm_srli_si128(bytes, 8);
     output += 8;
@@ -137,129 +153,149 @@ inline QCONV_INLINE void store_channels(uint8_t* output, __m128i bytes, int64_t 
   }
 }
 
-template <int kPixels>
+template <int kPixels, int kVectors>
 inline QCONV_INLINE void store_bytes(
-    const Block& block, void* output, const __m256i (&sums)[kPixels * kVectors]) {
-  const PackToBytes pack(block.requantization);
-  const float* const multipliers = block.requantization.multiplier;
-  const float* const offsets = block.requantization.offset;
-  const __m256 multiplier[] = {
-      _mm256_loadu_ps(multipliers), _mm256_loadu_ps(multipliers + kVectorColumns)};
-  const __m256 offset[] = {_mm256_loadu_ps(offsets), _mm256_loadu_ps(offsets + kVectorColumns)};
-  auto* place = static_cast<uint8_t*>(output);
-  unrolled<(kPixels + 1) / 2>([&](auto pair) QCONV_INLINE {
-    constexpr int kFirst = 2 * pair.value;
-    constexpr int kSecond = kFirst + 1 < kPixels ? kFirst + 1 : kFirst;
-    const auto value = [&](auto pixel, auto vector) QCONV_INLINE {
-      return rounded(sums[pixel * kVectors + vector], multiplier[vector], offset[vector]);
+    const Block& block, uint8_t* output, const __m256i (&sums)[kPixels * kVectors]) {
+  constexpr int kCount = kPixels * kVectors;
+  constexpr int kPixelsPerPack = 4 / kVectors;
+  unrolled<(kCount + 3) / 4>([&](auto group) QCONV_INLINE {
+    const auto value = [&](auto i) QCONV_INLINE {
+      constexpr int kWanted = 4 * group.value + i.value;
+      constexpr int kVector = kWanted < kCount ? kWanted : kCount - 1;
+      constexpr int kChannel = kVector % kVectors * kVectorColumns;
+      return rounded(
+          sums[kVector], _mm256_loadu_ps(block.multiplier + kChannel),
+          _mm256_loadu_ps(block.offset + kChannel));
     };
-    const __m256i bytes = pack(
-        value(Index<kFirst>(), Index<0>()), value(Index<kFirst>(), Index<1>()),
-        value(Index<kSecond>(), Index<0>()), value(Index<kSecond>(), Index<1>()));
-    store_channels(place, _mm256_castsi256_si128(bytes), block.channels);
-    place += block.output_pixel_stride;
-    if constexpr (kSecond != kFirst) {
-      store_channels(place, _mm256_extracti128_si256(bytes, 1), block.channels);
-      place += block.output_pixel_stride;
-    }
+    const __m256i bytes =
+        block.pack(value(Index<0>()), value(Index<1>()), value(Index<2>()), value(Index<3>()));
+    unrolled<kPixelsPerPack>([&](auto i) QCONV_INLINE {
+      if constexpr (group.value * kPixelsPerPack + i.value < kPixels) {
+        __m128i half = _mm256_extracti128_si256(bytes, i.value / (kPixelsPerPack / 2));
+        if constexpr (kVectors == 1 && i.value % 2 == 1) {
+          half = _mm_srli_si128(half, kVectorColumns);
+        }
+        store_channels<kVectors * kVectorColumns>(output, half, block.channels);
+        output += block.output_pixel_stride;
+      }
+    });
   });
 }
 
-template <typename Dot, int kPixels>
-void compute_tile(const Block& block, const Tile& tile) {
-  __m256i sums[kPixels * kVectors];
-  auto* const kept = reinterpret_cast<__m256i*>(tile.sums);
-  if (tile.adds) {
-    unrolled<kPixels * kVectors>(
-        [&](auto i) QCONV_INLINE { sums[i] = _mm256_loadu_si256(kept + i.value); });
-  } else {
-    unrolled<kPixels * kVectors>([&](auto i) QCONV_INLINE { sums[i] = _mm256_setzero_si256(); });
-  }
-  add_products<Dot, kPixels>(block, tile.activation, sums);
-  if (tile.finishes) {
-    store_bytes<kPixels>(block, tile.output, sums);
-  } else {
-    unrolled<kPixels * kVectors>(
-        [&](auto i) QCONV_INLINE { _mm256_storeu_si256(kept + i.value, sums[i]); });
+template <typename Dot, int kPixels, int kVectors>
+void compute_tiles(const Block& block, const Tiles& tiles) {
+  const auto* activation = static_cast<const typename Dot::Element*>(tiles.activation);
+  auto* output = static_cast<uint8_t*>(tiles.output);
+  int32_t* kept = tiles.sums;
+  for (int64_t i = 0; i < tiles.count; ++i) {
+    __m256i sums[kPixels * kVectors];
+    const auto place = [&](auto vector) QCONV_INLINE {
+      return reinterpret_cast<__m256i*>(
+          kept + vector / kVectors * kBlockColumns + vector % kVectors * kVectorColumns);
+    };
+    if (tiles.adds) {
+      unrolled<kPixels * kVectors>(
+          [&](auto v) QCONV_INLINE { sums[v] = _mm256_loadu_si256(place(v)); });
+    } else {
+      unrolled<kPixels * kVectors>([&](auto v) QCONV_INLINE { sums[v] = _mm256_setzero_si256(); });
+    }
+    add_products<Dot, kPixels, kVectors>(block, activation, sums);
+    if (tiles.finishes) {
+      store_bytes<kPixels, kVectors>(block, output, sums);
+    } else {
+      unrolled<kPixels * kVectors>(
+          [&](auto v) QCONV_INLINE { _mm256_storeu_si256(place(v), sums[v]); });
+    }
+    activation += kPixels * block.pixel_stride;
+    output += kPixels * block.output_pixel_stride;
+    kept += kPixels * kBlockColumns;
   }
 }
 
-using TileFunction = void (*)(const Block&, const Tile&);
+using TilesFunction = void (*)(const Block&, const Tiles&);
 
-template <typename Dot>
-constexpr TileFunction kTileFunctions[kTilePixels + 1] = {
+template <typename Dot, int kVectors>
+constexpr TilesFunction kTilesFunctions[kTilePixels + 1] = {
     nullptr,
-    compute_tile<Dot, 1>,
-    compute_tile<Dot, 2>,
-    compute_tile<Dot, 3>,
-    compute_tile<Dot, 4>,
-    compute_tile<Dot, 5>,
-    compute_tile<Dot, 6>,
+    compute_tiles<Dot, 1, kVectors>,
+    compute_tiles<Dot, 2, kVectors>,
+    compute_tiles<Dot, 3, kVectors>,
+    compute_tiles<Dot, 4, kVectors>,
+    compute_tiles<Dot, 5, kVectors>,
+    compute_tiles<Dot, 6, kVectors>,
 };
 
-// The rare ends of a tile, from sums in memory: weights with zero points, and int32 output.
+// Tiles of `pixels` each.
+template <typename Dot>
+inline QCONV_INLINE void compute_tiles(const Block& block, const Tiles& tiles, int pixels) {
+  const bool narrow = block.channels <= kVectorColumns;
+  (narrow ? kTilesFunctions<Dot, 1> : kTilesFunctions<Dot, 2>)[pixels](block, tiles);
+}
+
+// The rare ends of tiles, from sums in memory: weights with zero points, and int32 output.
 __attribute__((noinline)) void finish_from_sums(
-    const Block& block, const Tile& tile, int pixels, const int32_t* activation_sums) {
-  const PackToBytes pack(block.requantization);
-  for (int p = 0; p < pixels; ++p) {
-    __m256i value[kVectors];
-    unrolled<kVectors>([&](auto v) QCONV_INLINE {
-      const int channel = v * kVectorColumns;
-      __m256i& sum = value[v];
-      sum = _mm256_loadu_si256(
-          reinterpret_cast<const __m256i*>(tile.sums + p * kBlockColumns + channel));
+    const Block& block, const Tiles& tiles, int64_t pixels, const int32_t* activation_sums) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    __m256i values[kBlockVectors];
+    unrolled<kBlockVectors>([&](auto v) QCONV_INLINE {
+      constexpr int kChannel = v.value * kVectorColumns;
+      __m256i sum = _mm256_loadu_si256(
+          reinterpret_cast<const __m256i*>(tiles.sums + p * kBlockColumns + kChannel));
       if (block.weight_zero_points != nullptr) {
         const __m256i zero_points = _mm256_loadu_si256(
-            reinterpret_cast<const __m256i*>(block.weight_zero_points + channel));
+            reinterpret_cast<const __m256i*>(block.weight_zero_points + kChannel));
         sum = _mm256_sub_epi32(
             sum, _mm256_mullo_epi32(zero_points, _mm256_set1_epi32(activation_sums[p])));
       }
       if (!block.to_sums) {
         sum = rounded(
-            sum, _mm256_loadu_ps(block.requantization.multiplier + channel),
-            _mm256_loadu_ps(block.requantization.offset + channel));
+            sum, _mm256_loadu_ps(block.multiplier + kChannel),
+            _mm256_loadu_ps(block.offset + kChannel));
       }
+      values[v] = sum;
     });
     if (block.to_sums) {
       std::memcpy(
-          static_cast<int32_t*>(tile.output) + p * block.output_pixel_stride, value,
+          static_cast<int32_t*>(tiles.output) + p * block.output_pixel_stride, values,
           static_cast<size_t>(block.channels) * sizeof(int32_t));
     } else {
-      store_channels(
-          static_cast<uint8_t*>(tile.output) + p * block.output_pixel_stride,
-          _mm256_castsi256_si128(pack(value[0], value[1], value[0], value[1])), block.channels);
+      store_channels<kBlockColumns>(
+          static_cast<uint8_t*>(tiles.output) + p * block.output_pixel_stride,
+          _mm256_castsi256_si128(block.pack(values[0], values[1], values[0], values[1])),
+          block.channels);
     }
   }
 }
 
 // The block of 16 output channels that begins at `channel`; its depth is left to the caller.
 inline QCONV_INLINE Block block_at(const DenseArguments& arguments, int64_t channel) {
-  Block block;
-  block.weight = arguments.weight + channel / kBlockColumns * arguments.block_stride;
-  block.requantization = arguments.requantization;
-  if (!arguments.to_sums) {
-    block.requantization.multiplier += channel;
-    block.requantization.offset += channel;
-  }
-  block.weight_zero_points =
-      arguments.weight_zero_points == nullptr ? nullptr : arguments.weight_zero_points + channel;
+  const Requantization& requantization = arguments.requantization;
   const int64_t left = arguments.out_channels - channel;
-  block.channels = left < kBlockColumns ? left : kBlockColumns;
-  block.pixel_stride = arguments.pixel_stride;
-  block.output_pixel_stride = arguments.output.pixel_stride;
-  block.to_sums = arguments.to_sums;
-  return block;
+  return {
+      .pack = PackToBytes(requantization),
+      .depth = {},
+      .weight = arguments.weight + channel / kBlockColumns * arguments.block_stride,
+      .multiplier = arguments.to_sums ? nullptr : requantization.multiplier + channel,
+      .offset = arguments.to_sums ? nullptr : requantization.offset + channel,
+      .weight_zero_points = arguments.weight_zero_points == nullptr
+          ? nullptr
+          : arguments.weight_zero_points + channel,
+      .channels = left < kBlockColumns ? left : kBlockColumns,
+      .pixel_stride = arguments.pixel_stride,
+      .output_pixel_stride = arguments.output.pixel_stride,
+      .to_sums = arguments.to_sums,
+  };
 }
 
 inline QCONV_INLINE int64_t columns_at(const DenseArguments& arguments, int64_t channel) {
   return channel + kBlockColumns >= arguments.out_channels ? arguments.last_columns : kBlockColumns;
 }
 
-// Calls body(first pixel, pixels, elements from the output's beginning) for tiles that cover those
-// pixels of [begin, end) that are stored. A tile lies within one row of the output; rows that touch
-// are one.
+// Calls body(first pixel, pixels of a tile, tiles, elements from the output's beginning) for tiles
+// that cover those pixels of [begin, end) that are stored. A tile lies within one row of the output;
+// rows that touch are one.
 template <typename Body>
-inline QCONV_INLINE void for_each_tile(
+inline QCONV_INLINE void for_each_tiles(
     const OutputPlace& output, int64_t begin, int64_t end, const Body& body) {
   const bool touching = output.row_width == output.row_pitch &&
       output.row_stride == output.row_pitch * output.pixel_stride;
@@ -267,21 +303,50 @@ inline QCONV_INLINE void for_each_tile(
   for (int64_t pixel = begin; pixel < end;) {
     const int64_t row = one_row ? 0 : pixel / output.row_pitch;
     const int64_t column = pixel - row * output.row_pitch;
-    const int64_t width = one_row ? end : output.row_width;
-    int64_t left = (width - column < end - pixel) ? width - column : end - pixel;
-    int64_t place = row * output.row_stride + column * output.pixel_stride;
-    // As even as possible: 7 pixels are 4 and 3, not 6 and 1.
-    for (int64_t tiles = (left + kTilePixels - 1) / kTilePixels; left > 0; --tiles) {
-      const int count = static_cast<int>((left + tiles - 1) / tiles);
-      body(pixel, count, place);
-      pixel += count;
-      left -= count;
-      place += count * output.pixel_stride;
+    const int64_t row_end = one_row ? end : row * output.row_pitch + output.row_width;
+    const int64_t left = (row_end < end ? row_end : end) - pixel;
+    if (left > 0) {
+      // As even as possible: 7 pixels are 4 and 3, not 6 and 1.
+      const int64_t tiles = (left + kTilePixels - 1) / kTilePixels;
+      const int64_t pixels = left / tiles;
+      const int64_t larger = left - tiles * pixels;
+      const int64_t place = row * output.row_stride + column * output.pixel_stride;
+      if (larger > 0) {
+        body(pixel, static_cast<int>(pixels + 1), larger, place);
+      }
+      const int64_t done = larger * (pixels + 1);
+      body(
+          pixel + done, static_cast<int>(pixels), tiles - larger,
+          place + done * output.pixel_stride);
     }
-    if (!one_row && pixel < end) {
-      pixel = (row + 1) * output.row_pitch;
-    }
+    pixel = one_row ? end : (row + 1) * output.row_pitch;
   }
+}
+
+// A stretch of the sum (block.depth) of a block and of pixels [begin, end), at most kGroupPixels.
+// `sums` are theirs. `last`: of the sum's stretches; their first one doesn't `add`.
+template <typename Dot>
+inline QCONV_INLINE void compute_pixels(
+    const DenseArguments& arguments, const Block& block, int64_t channel, int64_t begin,
+    int64_t end, int32_t* sums, bool adds, bool last) {
+  const bool needs_sums = arguments.weight_zero_points != nullptr || arguments.to_sums;
+  const int64_t element = arguments.to_sums ? sizeof(int32_t) : 1;
+  Tiles tiles;
+  tiles.adds = adds;
+  tiles.finishes = last && !needs_sums;
+  for_each_tiles(
+      arguments.output, begin, end,
+      [&](int64_t first, int pixels, int64_t count, int64_t place) QCONV_INLINE {
+        tiles.activation = static_cast<const typename Dot::Element*>(arguments.activation) +
+            first * arguments.pixel_stride;
+        tiles.output = static_cast<uint8_t*>(arguments.output.data) + (place + channel) * element;
+        tiles.sums = sums + (first - begin) * kBlockColumns;
+        tiles.count = count;
+        compute_tiles<Dot>(block, tiles, pixels);
+        if (last && needs_sums) {
+          finish_from_sums(block, tiles, pixels * count, arguments.activation_sums + first);
+        }
+      });
 }
 
 }  // namespace
