@@ -129,13 +129,11 @@ void compute_block(
 
 void dense_avx2(const DenseArguments& arguments) {
   Scratch scratch;
-  for (int64_t begin = 0; begin < arguments.pixels; begin += kGroupPixels) {
-    const int64_t left = arguments.pixels - begin;
-    const int64_t end = begin + (left < kGroupPixels ? left : kGroupPixels);
+  for_each_group(arguments.pixels, [&](int64_t begin, int64_t end) QCONV_INLINE {
     for (int64_t channel = 0; channel < arguments.out_channels; channel += kBlockColumns) {
       compute_block(arguments, channel, begin, end, scratch);
     }
-  }
+  });
 }
 
 }  // namespace qconv::native

@@ -26,7 +26,7 @@ constexpr int kBlockVectors = kBlockColumns / kVectorColumns;
 constexpr int64_t kStepBytes = 4;  // of activation that a step reads of each pixel
 // Pixels that pass over a block of output channels before the next block begins: their activations
 // stay in the second-level cache.
-constexpr int64_t kGroupPixels = 192;
+constexpr int64_t kGroupPixels = 256;
 
 // A stretch of the sum over taps and k.
 struct Depth {
@@ -125,18 +125,9 @@ inline QCONV_INLINE __m256i rounded(__m256i sums, __m256 multiplier, __m256 offs
   return _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), multiplier, offset));
 }
 
-// Stores the first `channels` of kMost bytes.
-template <int kMost>
+// Stores the first `channels`, below 16, of 16 bytes.
 inline QCONV_INLINE void store_channels(uint8_t* output, __m128i bytes, int64_t channels) {
-  if (kMost == 16 && channels == 16) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(output), bytes);
-    return;
-  }
-  if (channels == 8) {
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(output), bytes);
-    return;
-  }
-  if (kMost == 16 && (channels & 8) != 0) {
+  if ((channels & 8) != 0) {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(output), bytes);
     bytes = _mm_srli_si128(bytes, 8);
     output += 8;
@@ -153,32 +144,61 @@ inline QCONV_INLINE void store_channels(uint8_t* output, __m128i bytes, int64_t 
   }
 }
 
+// A tile's bytes, [pixel][columns], where not all columns are stored.
+__attribute__((noinline)) void store_partly(
+    const Block& block, uint8_t* output, const uint8_t* bytes, int pixels, int columns) {
+  for (int p = 0; p < pixels; ++p) {
+    const __m128i all = columns == kBlockColumns
+        ? _mm_load_si128(reinterpret_cast<const __m128i*>(bytes))
+        : _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes));
+    store_channels(output, all, block.channels);
+    output += block.output_pixel_stride;
+    bytes += columns;
+  }
+}
+
 template <int kPixels, int kVectors>
 inline QCONV_INLINE void store_bytes(
     const Block& block, uint8_t* output, const __m256i (&sums)[kPixels * kVectors]) {
   constexpr int kCount = kPixels * kVectors;
-  constexpr int kPixelsPerPack = 4 / kVectors;
-  unrolled<(kCount + 3) / 4>([&](auto group) QCONV_INLINE {
+  constexpr int kPacks = (kCount + 3) / 4;
+  const float* const multiplier = block.multiplier;
+  const float* const offset = block.offset;
+  __m256i bytes[kPacks];
+  unrolled<kPacks>([&](auto pack) QCONV_INLINE {
     const auto value = [&](auto i) QCONV_INLINE {
-      constexpr int kWanted = 4 * group.value + i.value;
+      constexpr int kWanted = 4 * pack.value + i.value;
       constexpr int kVector = kWanted < kCount ? kWanted : kCount - 1;
       constexpr int kChannel = kVector % kVectors * kVectorColumns;
       return rounded(
-          sums[kVector], _mm256_loadu_ps(block.multiplier + kChannel),
-          _mm256_loadu_ps(block.offset + kChannel));
+          sums[kVector], _mm256_loadu_ps(multiplier + kChannel),
+          _mm256_loadu_ps(offset + kChannel));
     };
-    const __m256i bytes =
+    bytes[pack] =
         block.pack(value(Index<0>()), value(Index<1>()), value(Index<2>()), value(Index<3>()));
-    unrolled<kPixelsPerPack>([&](auto i) QCONV_INLINE {
-      if constexpr (group.value * kPixelsPerPack + i.value < kPixels) {
-        __m128i half = _mm256_extracti128_si256(bytes, i.value / (kPixelsPerPack / 2));
-        if constexpr (kVectors == 1 && i.value % 2 == 1) {
-          half = _mm_srli_si128(half, kVectorColumns);
-        }
-        store_channels<kVectors * kVectorColumns>(output, half, block.channels);
-        output += block.output_pixel_stride;
-      }
+  });
+  constexpr int kColumns = kVectors * kVectorColumns;
+  if (block.channels != kColumns) {
+    alignas(32) uint8_t in_memory[kPacks * sizeof(__m256i)];
+    unrolled<kPacks>([&](auto pack) QCONV_INLINE {
+      _mm256_store_si256(reinterpret_cast<__m256i*>(in_memory) + pack.value, bytes[pack]);
     });
+    store_partly(block, output, in_memory, kPixels, kColumns);
+    return;
+  }
+  const int64_t stride = block.output_pixel_stride;
+  unrolled<kPixels>([&](auto p) QCONV_INLINE {
+    constexpr int kPixelsPerHalf = kBlockColumns / kColumns;
+    constexpr int kHalf = p.value / kPixelsPerHalf;
+    const __m128i half = _mm256_extracti128_si256(bytes[kHalf / 2], kHalf % 2);
+    if constexpr (kVectors == kBlockVectors) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(output), half);
+    } else if constexpr (p.value % kPixelsPerHalf == 0) {
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(output), half);
+    } else {
+      _mm_storeh_pd(reinterpret_cast<double*>(output), _mm_castsi128_pd(half));
+    }
+    output += stride;
   });
 }
 
@@ -259,10 +279,14 @@ __attribute__((noinline)) void finish_from_sums(
           static_cast<int32_t*>(tiles.output) + p * block.output_pixel_stride, values,
           static_cast<size_t>(block.channels) * sizeof(int32_t));
     } else {
-      store_channels<kBlockColumns>(
-          static_cast<uint8_t*>(tiles.output) + p * block.output_pixel_stride,
-          _mm256_castsi256_si128(block.pack(values[0], values[1], values[0], values[1])),
-          block.channels);
+      auto* const output = static_cast<uint8_t*>(tiles.output) + p * block.output_pixel_stride;
+      const __m128i bytes =
+          _mm256_castsi256_si128(block.pack(values[0], values[1], values[0], values[1]));
+      if (block.channels == kBlockColumns) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(output), bytes);
+      } else {
+        store_channels(output, bytes, block.channels);
+      }
     }
   }
 }
@@ -320,6 +344,15 @@ inline QCONV_INLINE void for_each_tiles(
           place + done * output.pixel_stride);
     }
     pixel = one_row ? end : (row + 1) * output.row_pitch;
+  }
+}
+
+// Calls body(begin, end) for groups of at most kGroupPixels, about equally large.
+template <typename Body>
+inline QCONV_INLINE void for_each_group(int64_t pixels, const Body& body) {
+  const int64_t groups = (pixels + kGroupPixels - 1) / kGroupPixels;
+  for (int64_t group = 0; group < groups; ++group) {
+    body(pixels * group / groups, pixels * (group + 1) / groups);
   }
 }
 

@@ -11,9 +11,7 @@ namespace {
 template <typename Dot>
 inline QCONV_INLINE void dense_unwidened(const DenseArguments& arguments) {
   alignas(64) int32_t sums[kGroupPixels * kBlockColumns];
-  for (int64_t begin = 0; begin < arguments.pixels; begin += kGroupPixels) {
-    const int64_t left = arguments.pixels - begin;
-    const int64_t end = begin + (left < kGroupPixels ? left : kGroupPixels);
+  for_each_group(arguments.pixels, [&](int64_t begin, int64_t end) QCONV_INLINE {
     for (int64_t channel = 0; channel < arguments.out_channels; channel += kBlockColumns) {
       const int64_t quad_bytes = kQuad * columns_at(arguments, channel);
       Block block = block_at(arguments, channel);
@@ -28,7 +26,7 @@ inline QCONV_INLINE void dense_unwidened(const DenseArguments& arguments) {
       };
       compute_pixels<Dot>(arguments, block, channel, begin, end, sums, false, true);
     }
-  }
+  });
 }
 
 }  // namespace
