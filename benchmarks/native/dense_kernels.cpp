@@ -1,6 +1,6 @@
 // Speed of the dense kernels alone, one thread, warm: billions of operations (2 a multiply-add) a
 // second on layers of real networks, and as a share of what the kernel's multiplying instructions
-// reach on registers. Usage: dense_kernels [rows a call]
+// reach on registers.
 #if defined(__x86_64__)
 
 #include <immintrin.h>
@@ -27,10 +27,6 @@ struct Layer {
 };
 
 constexpr Layer kLayers[] = {
-    {"16->96 1x1 14", 16, 96, 1, 1, 14},
-    {"24->144 1x1 14", 24, 144, 1, 1, 14},
-    {"96->24 1x1 14", 96, 24, 1, 1, 14},
-    {"32->16 1x1 14", 32, 16, 1, 1, 14},
     {"64->64 3x3 56", 64, 64, 3, 1, 56},
     {"64->64 1x1 56", 64, 64, 1, 1, 56},
     {"64->256 1x1 56", 64, 256, 1, 1, 56},
@@ -60,6 +56,7 @@ struct Kernel {
   std::string name;
   DenseKernel dense;
   bool wide;
+  bool widens;  // with the widening copy that it needs, block by block
   double peak;  // multiply-adds a second
 };
 
@@ -107,17 +104,20 @@ std::vector<Kernel> kernels() {
     const double peak = entry.set == InstructionSet::kAvx2 ? peak_avx2()
         : entry.set == InstructionSet::kAvxVnni            ? peak_vex()
                                                            : peak_avx512();
-    found.push_back({entry.name, set->dense, set->wide_activations, peak});
+    found.push_back({entry.name, set->dense, set->wide_activations, false, peak});
+    if (set->wide_activations) {
+      found.push_back({entry.name + std::string(" + widening"), set->dense, true, true, peak});
+    }
   }
   if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl")) {
-    found.push_back({"avx_vnni as EVEX", dense_avx_vnni_evex, false, peak_evex()});
+    found.push_back({"avx_vnni as EVEX", dense_avx_vnni_evex, false, false, peak_evex()});
   }
   return found;
 }
 
 class Bench {
  public:
-  Bench(const Layer& layer, int64_t rows_per_call) : layer_(layer), rows_per_call_(rows_per_call) {
+  explicit Bench(const Layer& layer) : layer_(layer) {
     const int64_t padding = layer.kernel / 2;
     out_size_ = (layer.size + 2 * padding - layer.kernel) / layer.stride + 1;
     padded_size_ = layer.size + 2 * padding;
@@ -164,16 +164,25 @@ class Bench {
     arguments_.output.row_width = out_size_;
   }
 
-  // Joins rows where the pixels of several have a constant distance.
+  // As many rows a call as have their activations in kCallBytes; they are joined where the pixels of
+  // several have a constant distance.
   void run(const Kernel& kernel) {
+    constexpr int64_t kCallBytes = 65536;
+    const int64_t row_elements = padded_size_ * depth_;
     const bool joins = layer_.stride == 1;
-    const int64_t step = joins ? std::min(rows_per_call_, out_size_) : 1;
+    const int64_t fitting = kCallBytes / (row_elements * (kernel.wide ? 2 : 1));
+    const int64_t step = joins ? std::clamp<int64_t>(fitting, 1, out_size_) : 1;
     arguments_.output.row_pitch = joins ? padded_size_ : out_size_;
     for (int64_t row = 0; row < out_size_; row += step) {
       const int64_t rows = std::min(step, out_size_ - row);
-      const int64_t first = row * layer_.stride * padded_size_ * depth_;
-      arguments_.activation = kernel.wide ? static_cast<const void*>(wide_.data() + first)
-                                          : static_cast<const void*>(narrow_.data() + first);
+      const int64_t first = row * layer_.stride * row_elements;
+      if (kernel.widens) {
+        const int64_t input_rows = (rows - 1) * layer_.stride + layer_.kernel;
+        widen_activations_avx2(narrow_.data() + first, input_rows * row_elements, wide_.data());
+      }
+      arguments_.activation = kernel.widens ? wide_.data()
+          : kernel.wide                     ? static_cast<const void*>(wide_.data() + first)
+                                            : static_cast<const void*>(narrow_.data() + first);
       arguments_.pixels = (rows - 1) * arguments_.output.row_pitch + out_size_;
       arguments_.output.data = output_.data() + row * arguments_.output.row_stride;
       kernel.dense(arguments_);
@@ -185,16 +194,8 @@ class Bench {
         out_size_ * out_size_ * layer_.out_channels * depth_ * layer_.kernel * layer_.kernel);
   }
 
-  // Seconds of the widening copy that the wide kernel needs.
-  double widen() {
-    const double begin = seconds();
-    widen_activations_avx2(narrow_.data(), static_cast<int64_t>(narrow_.size()), wide_.data());
-    return seconds() - begin;
-  }
-
  private:
   const Layer& layer_;
-  int64_t rows_per_call_;
   int64_t out_size_, padded_size_, depth_;
   std::vector<uint8_t> narrow_;
   std::vector<uint16_t> wide_;
@@ -210,17 +211,16 @@ double fastest(const std::vector<double>& values) {
   return *std::min_element(values.begin(), values.end());
 }
 
-void measure(int64_t rows_per_call) {
+void measure() {
   const std::vector<Kernel> all = kernels();
   std::printf("%-20s", "GOPS, % of peak");
   for (const Kernel& kernel : all) {
     std::printf(" | %s (peak %.0f)", kernel.name.c_str(), 2e-9 * kernel.peak);
   }
-  std::printf(" | widening, %% of avx2's time\n");
+  std::printf("\n");
   for (const Layer& layer : kLayers) {
-    Bench bench(layer, rows_per_call);
+    Bench bench(layer);
     std::vector<std::vector<double>> times(all.size());
-    std::vector<double> widening;
     constexpr double kSecondsPerRound = 0.002;
     for (int round = 0; round < kRounds; ++round) {
       for (size_t i = 0; i < all.size(); ++i) {
@@ -234,25 +234,22 @@ void measure(int64_t rows_per_call) {
         }
         times[i].push_back((now - begin) / static_cast<double>(repeats));
       }
-      widening.push_back(bench.widen());
     }
     std::printf("%-20s", layer.name);
-    double avx2 = 0;
     for (size_t i = 0; i < all.size(); ++i) {
       const double time = fastest(times[i]);
-      avx2 = all[i].wide ? time : avx2;
       const double rate = bench.multiply_adds() / time;
       std::printf(" | %6.0f %3.0f %%", 2e-9 * rate, 100 * rate / all[i].peak);
     }
-    std::printf(" | %.0f\n", 100 * fastest(widening) / avx2);
+    std::printf("\n");
   }
 }
 
 }  // namespace
 }  // namespace qconv::native
 
-int main(int count, char** arguments) {
-  qconv::native::measure(count > 1 ? std::atol(arguments[1]) : 1000);
+int main() {
+  qconv::native::measure();
   return 0;
 }
 
