@@ -104,8 +104,8 @@ std::vector<Kernel> kernels() {
     const double peak = entry.set == InstructionSet::kAvx2 ? peak_avx2()
         : entry.set == InstructionSet::kAvxVnni            ? peak_vex()
                                                            : peak_avx512();
-    found.push_back({entry.name, set->dense, set->wide_activations, false, peak});
-    if (set->wide_activations) {
+    found.push_back({entry.name, set->dense, set->widen != nullptr, false, peak});
+    if (set->widen != nullptr) {
       found.push_back({entry.name + std::string(" + widening"), set->dense, true, true, peak});
     }
   }
