@@ -1,5 +1,6 @@
 #include "conv/check_input.h"
 
+#include <ATen/quantized/Quantizer.h>
 #include <c10/util/safe_numerics.h>
 
 #include <algorithm>
@@ -11,25 +12,26 @@ namespace qconv {
 namespace {
 
 // A quantized activation's dtype, scheme, scale and zero point.
-void check_quantized_activation(
-    const std::string& op, const std::string& name, const at::Tensor& tensor) {
-  check_readable(op, name.c_str(), tensor);
+ActivationQuantization check_quantized_activation(
+    std::string_view op, const char* name, const at::Tensor& tensor) {
+  check_readable(op, name, tensor);
   QCONV_CHECK_TYPE(
       tensor.scalar_type() == at::kQUInt8 || tensor.scalar_type() == at::kQInt8, op, name,
       " must have dtype torch.quint8 or torch.qint8, got ", dtype_name(tensor),
       "; quantize a float tensor with torch.quantize_per_tensor");
-  check_quantized(op, name.c_str(), tensor);
+  const at::AffineQuantizer& quantizer = check_quantized(op, name, tensor);
   QCONV_CHECK_VALUE(
-      tensor.qscheme() == at::kPerTensorAffine, op, name,
-      " must be quantized per_tensor_affine, got ", toString(tensor.qscheme()));
-  check_scale(op, name + " scale", tensor.q_scale());
+      quantizer.qscheme() == at::kPerTensorAffine, op, name,
+      " must be quantized per_tensor_affine, got ", toString(quantizer.qscheme()));
+  const auto& per_tensor = static_cast<const at::PerTensorAffineQuantizer&>(quantizer);
+  check_scale(op, {name, " scale"}, per_tensor.scale());
   check_zero_point(
-      op, (name + " zero point").c_str(), c10::toUnderlying(tensor.scalar_type()),
-      tensor.q_zero_point());
+      op, {name, " zero point"}, c10::toUnderlying(tensor.scalar_type()), per_tensor.zero_point());
+  return {per_tensor.scale(), static_cast<int32_t>(per_tensor.zero_point())};
 }
 
 // Elements of the output, which must be countable before anything is allocated.
-void check_output_elements(const std::string& op, const RunShape& shape, int64_t out_channels) {
+void check_output_elements(std::string_view op, const RunShape& shape, int64_t out_channels) {
   int64_t elements = 0;
   // Strides are computed for batch 0 as well.
   bool overflows = c10::mul_overflows(std::max<int64_t>(shape.batch, 1), out_channels, &elements);
@@ -42,7 +44,7 @@ void check_output_elements(const std::string& op, const RunShape& shape, int64_t
 }
 
 RunShape check_shape(
-    const std::string& op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input) {
+    std::string_view op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input) {
   QCONV_CHECK_VALUE(
       input.dim() == op_dims + 2, op, "input must have ", op_dims + 2,
       " dimensions [batch, channels, spatial...], got ", input.dim(), " (size ", input.sizes(),
@@ -66,7 +68,7 @@ RunShape check_shape(
 }  // namespace
 
 void check_kind(
-    const std::string& op, const ConvGeometry& geometry, int op_dims, bool op_transposed) {
+    std::string_view op, const ConvGeometry& geometry, int op_dims, bool op_transposed) {
   const bool same_dims = geometry.conv_dims == op_dims || (op_dims == 1 && geometry.may_run_as_1d);
   QCONV_CHECK_VALUE(
       same_dims && geometry.transposed == op_transposed, op,
@@ -74,24 +76,25 @@ void check_kind(
       geometry.kind());
 }
 
-RunShape check_quantized_input(
-    const std::string& op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input) {
-  check_quantized_activation(op, "input", input);
-  return check_shape(op, op_dims, geometry, input);
+QuantizedInput check_quantized_input(
+    std::string_view op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input) {
+  const ActivationQuantization quantization = check_quantized_activation(op, "input", input);
+  return {check_shape(op, op_dims, geometry, input), quantization};
 }
 
-void check_quantized_addend(
-    const std::string& op, const char* name, int op_dims, const ConvGeometry& geometry,
+ActivationQuantization check_quantized_addend(
+    std::string_view op, const char* name, int op_dims, const ConvGeometry& geometry,
     const RunShape& shape, const at::Tensor& addend) {
-  check_quantized_activation(op, name, addend);
-  const Dims expected = output_sizes(op_dims, geometry, shape);
+  const ActivationQuantization quantization = check_quantized_activation(op, name, addend);
+  const Sizes expected = output_sizes(op_dims, geometry, shape);
   QCONV_CHECK_VALUE(
       addend.sizes() == expected, op, name, " must have the output's size ",
       c10::IntArrayRef(expected), ", got ", addend.sizes());
+  return quantization;
 }
 
 RunShape check_integer_input(
-    const std::string& op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input,
+    std::string_view op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input,
     double scale, int64_t zero_point) {
   check_readable(op, "input", input);
   QCONV_CHECK_TYPE(
@@ -103,7 +106,7 @@ RunShape check_integer_input(
 }
 
 RunShape check_float_input(
-    const std::string& op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input) {
+    std::string_view op, int op_dims, const ConvGeometry& geometry, const at::Tensor& input) {
   check_readable(op, "input", input);
   QCONV_CHECK_TYPE(
       input.scalar_type() == at::kFloat, op, "input must have dtype torch.float32, got ",
@@ -112,7 +115,7 @@ RunShape check_float_input(
 }
 
 void check_zero_point(
-    const std::string& op, const char* name, c10::ScalarType dtype, int64_t zero_point) {
+    std::string_view op, ArgumentName name, c10::ScalarType dtype, int64_t zero_point) {
   const int64_t smallest = dtype == at::kByte ? 0 : -128;
   QCONV_CHECK_VALUE(
       zero_point >= smallest && zero_point <= smallest + 255, op, name, " must be in [", smallest,
@@ -120,13 +123,13 @@ void check_zero_point(
 }
 
 void check_output_quantization(
-    const std::string& op, c10::ScalarType dtype, double scale, int64_t zero_point) {
+    std::string_view op, c10::ScalarType dtype, double scale, int64_t zero_point) {
   check_scale(op, "output_scale", scale);
   check_zero_point(op, "output_zero_point", dtype, zero_point);
 }
 
-Dims output_sizes(int op_dims, const ConvGeometry& geometry, const RunShape& shape) {
-  Dims sizes{shape.batch, geometry.out_channels};
+Sizes output_sizes(int op_dims, const ConvGeometry& geometry, const RunShape& shape) {
+  Sizes sizes{shape.batch, geometry.out_channels};
   sizes.append(shape.output_size.end() - op_dims, shape.output_size.end());
   return sizes;
 }

@@ -16,11 +16,12 @@ namespace {
 // Bytes of storage that the tensor's sizes, strides and offset reach, or nullopt on overflow.
 std::optional<uint64_t> bytes_reached(const at::Tensor& tensor) {
   uint64_t last = static_cast<uint64_t>(tensor.storage_offset());
-  for (int64_t i = 0; i < tensor.dim(); ++i) {
+  const c10::IntArrayRef sizes = tensor.sizes();
+  const c10::IntArrayRef strides = tensor.strides();
+  for (size_t i = 0; i < sizes.size(); ++i) {
     uint64_t step = 0;
     if (c10::mul_overflows(
-            static_cast<uint64_t>(tensor.size(i) - 1), static_cast<uint64_t>(tensor.stride(i)),
-            &step) ||
+            static_cast<uint64_t>(sizes[i] - 1), static_cast<uint64_t>(strides[i]), &step) ||
         c10::add_overflows(last, step, &last)) {
       return std::nullopt;
     }
@@ -35,7 +36,7 @@ std::optional<uint64_t> bytes_reached(const at::Tensor& tensor) {
 
 }  // namespace
 
-void check_readable(const std::string& op, const char* name, const at::Tensor& tensor) {
+void check_readable(std::string_view op, ArgumentName name, const at::Tensor& tensor) {
   QCONV_CHECK_TYPE(tensor.defined(), op, name, " must be a tensor, got None");
   QCONV_CHECK_VALUE(
       tensor.device().is_cpu(), op, name, " must be on the CPU, got a tensor on device ",
@@ -62,18 +63,20 @@ std::string dtype_name(const at::Tensor& tensor) {
   return "torch." + std::string(c10::getDtypeNames(tensor.scalar_type()).first);
 }
 
-void check_quantized(const std::string& op, const char* name, const at::Tensor& tensor) {
+const at::AffineQuantizer& check_quantized(
+    std::string_view op, ArgumentName name, const at::Tensor& tensor) {
   const auto quantizer = at::get_qtensorimpl(tensor)->quantizer();
+  const auto* affine = dynamic_cast<const at::AffineQuantizer*>(quantizer.get());
   QCONV_CHECK_VALUE(
       !tensor.is_neg(), op, name,
       " must not be a lazily negated view; negate it before quantizing");
   QCONV_CHECK_VALUE(
-      dynamic_cast<const at::AffineQuantizer*>(quantizer.get()) != nullptr, op, name,
-      " must be quantized, got a tensor of dtype ", dtype_name(tensor),
+      affine != nullptr, op, name, " must be quantized, got a tensor of dtype ", dtype_name(tensor),
       " without scale and zero point");
+  return *affine;
 }
 
-void check_scale(const std::string& op, const std::string& name, double scale) {
+void check_scale(std::string_view op, ArgumentName name, double scale) {
   const float rounded = static_cast<float>(scale);
   QCONV_CHECK_VALUE(
       std::isfinite(rounded) && rounded >= std::numeric_limits<float>::min(), op, name,

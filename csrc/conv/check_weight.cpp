@@ -12,22 +12,19 @@
 namespace qconv {
 namespace {
 
-// " of channel 3" where the weight has one of each per channel.
-std::string of_channel(bool per_channel, size_t channel) {
-  return per_channel ? " of channel " + std::to_string(channel) : "";
-}
-
-int32_t checked_zero_point(const std::string& op, int64_t zero_point, const std::string& of) {
+// channel: -1 where one zero point serves all.
+int32_t checked_zero_point(std::string_view op, int64_t zero_point, int64_t channel) {
   QCONV_CHECK_VALUE(
       zero_point >= std::numeric_limits<int8_t>::min() &&
           zero_point <= std::numeric_limits<int8_t>::max(),
-      op, "weight zero point", of, " must be in [-128, 127], got ", zero_point);
+      op, ArgumentName("weight zero point", "", channel), " must be in [-128, 127], got ",
+      zero_point);
   return static_cast<int32_t>(zero_point);
 }
 
 }  // namespace
 
-void check_quantized_weight(const std::string& op, const at::Tensor& weight) {
+void check_quantized_weight(std::string_view op, const at::Tensor& weight) {
   check_readable(op, "weight", weight);
   QCONV_CHECK_TYPE(
       weight.scalar_type() == at::kQInt8, op, "weight must have dtype torch.qint8, got ",
@@ -40,13 +37,12 @@ void check_quantized_weight(const std::string& op, const at::Tensor& weight) {
       "weight must be quantized per_tensor_affine or per_channel_affine, got ", toString(scheme));
 }
 
-WeightQuantization quantization_of(
-    const std::string& op, const at::Tensor& weight, bool transposed) {
+WeightQuantization quantization_of(std::string_view op, const at::Tensor& weight, bool transposed) {
   WeightQuantization result;
   result.per_channel = weight.qscheme() == at::kPerChannelAffine;
   if (!result.per_channel) {
     result.scales = {weight.q_scale()};
-    result.zero_points = {checked_zero_point(op, weight.q_zero_point(), "")};
+    result.zero_points = {checked_zero_point(op, weight.q_zero_point(), -1)};
   } else {
     const int64_t axis = result.channel_axis(transposed);
     QCONV_CHECK_VALUE(
@@ -69,20 +65,20 @@ WeightQuantization quantization_of(
     result.scales.assign(scale, scale + channels);
     result.zero_points.reserve(channels);
     for (int64_t i = 0; i < channels; ++i) {
-      result.zero_points.push_back(checked_zero_point(op, zero_point[i], of_channel(true, i)));
+      result.zero_points.push_back(checked_zero_point(op, zero_point[i], i));
     }
   }
   return result;
 }
 
-void check_weight_quantization(const std::string& op, const WeightQuantization& quantization) {
+void check_weight_quantization(std::string_view op, const WeightQuantization& quantization) {
   for (size_t i = 0; i < quantization.scales.size(); ++i) {
-    check_scale(
-        op, "weight scale" + of_channel(quantization.per_channel, i), quantization.scales[i]);
+    const int64_t channel = quantization.per_channel ? static_cast<int64_t>(i) : -1;
+    check_scale(op, {"weight scale", "", channel}, quantization.scales[i]);
   }
 }
 
-std::vector<float> check_bias(const std::string& op, const at::Tensor& bias, int64_t out_channels) {
+std::vector<float> check_bias(std::string_view op, const at::Tensor& bias, int64_t out_channels) {
   check_readable(op, "bias", bias);
   QCONV_CHECK_TYPE(
       bias.scalar_type() == at::kFloat, op, "bias must have dtype torch.float32, got ",

@@ -49,7 +49,7 @@ bool may_have_been_1d(const ConvArguments& arguments) {
       first_is(arguments.dilation, 1);
 }
 
-CheckedConv check_conv(const std::string& op, const ConvArguments& arguments) {
+CheckedConv check_conv(std::string_view op, const ConvArguments& arguments) {
   if (!arguments.quantization) {
     check_quantized_weight(op, arguments.weight);
   }

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "conv/geometry.h"
@@ -61,6 +61,6 @@ struct CheckedConv {
 
 // The one door to an engine: checks everything about a convolution that doesn't depend on its
 // input. Raises ValueError, TypeError or NotImplementedError that start with `op`.
-CheckedConv check_conv(const std::string& op, const ConvArguments& arguments);
+CheckedConv check_conv(std::string_view op, const ConvArguments& arguments);
 
 }  // namespace qconv

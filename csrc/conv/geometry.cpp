@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kMaxSize = std::numeric_limits<int32_t>::max();
 
 void check_list(
-    const std::string& op, const char* name, c10::IntArrayRef values, int conv_dims,
+    std::string_view op, const char* name, c10::IntArrayRef values, int conv_dims,
     int64_t smallest) {
   QCONV_CHECK_VALUE(
       static_cast<int>(values.size()) == conv_dims, op, name, " must have ", conv_dims,
@@ -35,7 +35,7 @@ Dims stored(c10::IntArrayRef values, int conv_dims, int64_t leading) {
 }
 
 void check_weight_sizes(
-    const std::string& op, int conv_dims, bool transposed, c10::IntArrayRef sizes) {
+    std::string_view op, int conv_dims, bool transposed, c10::IntArrayRef sizes) {
   const char* layout = transposed ? "[in_channels, out_channels/groups, kernel...]"
                                   : "[out_channels, in_channels/groups, kernel...]";
   QCONV_CHECK_VALUE(
@@ -58,12 +58,15 @@ int64_t ConvGeometry::kernel_taps() const {
   return taps;
 }
 
-std::string ConvGeometry::kind() const {
-  return (transposed ? "conv_transpose" : "conv") + std::to_string(conv_dims) + "d";
+std::string_view ConvGeometry::kind() const {
+  static constexpr std::string_view forward[] = {"conv1d", "conv2d", "conv3d"};
+  static constexpr std::string_view backward[] = {
+      "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
+  return (transposed ? backward : forward)[conv_dims - 1];
 }
 
 ConvGeometry check_geometry(
-    const std::string& op, int conv_dims, bool transposed, c10::IntArrayRef weight_sizes,
+    std::string_view op, int conv_dims, bool transposed, c10::IntArrayRef weight_sizes,
     const GeometryArguments& arguments) {
   check_weight_sizes(op, conv_dims, transposed, weight_sizes);
   check_list(op, "stride", arguments.stride, conv_dims, 1);
@@ -106,7 +109,7 @@ ConvGeometry check_geometry(
 }
 
 Dims output_size(
-    const std::string& op, int op_dims, const ConvGeometry& geometry, c10::IntArrayRef input_size) {
+    std::string_view op, int op_dims, const ConvGeometry& geometry, c10::IntArrayRef input_size) {
   const auto shown = [&](c10::IntArrayRef values) { return values.slice(values.size() - op_dims); };
   Dims result;
   for (int i = 0; i < geometry.spatial_dims(); ++i) {

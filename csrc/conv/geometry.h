@@ -4,12 +4,15 @@
 #include <c10/util/SmallVector.h>
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 
 namespace qconv {
 
 // One entry per spatial dimension, outermost (depth, then height, then width) first.
 using Dims = c10::SmallVector<int64_t, 3>;
+
+// Sizes or strides of a tensor [batch, channels, spatial...].
+using Sizes = c10::SmallVector<int64_t, 5>;
 
 // The shape of one convolution, its input's size left out.
 //
@@ -32,7 +35,7 @@ struct ConvGeometry {
   // Products that one output value sums: taps times input channels of its group.
   int64_t reduction_length() const { return kernel_taps() * in_channels_per_group(); }
   // "conv1d", "conv_transpose3d", ...
-  std::string kind() const;
+  std::string_view kind() const;
 };
 
 // The shape arguments as a caller gives them, lists with one entry per dimension of the op.
@@ -45,13 +48,13 @@ struct GeometryArguments {
 // weight_sizes: forward [out, in/groups, kernel...], transposed [in, out/groups, kernel...].
 // Raises ValueError.
 ConvGeometry check_geometry(
-    const std::string& op, int conv_dims, bool transposed, c10::IntArrayRef weight_sizes,
+    std::string_view op, int conv_dims, bool transposed, c10::IntArrayRef weight_sizes,
     const GeometryArguments& arguments);
 
 // Spatial size of the output, one entry per entry of input_size (spatial_dims() many). Messages
 // show the op_dims innermost ones, which are those that the user sees.
 // Raises ValueError where the input is smaller than the kernel or the output is out of range.
 Dims output_size(
-    const std::string& op, int op_dims, const ConvGeometry& geometry, c10::IntArrayRef input_size);
+    std::string_view op, int op_dims, const ConvGeometry& geometry, c10::IntArrayRef input_size);
 
 }  // namespace qconv

@@ -1,44 +1,109 @@
 #include "engines/channels_last.h"
 
-#include <ATen/ops/empty_like.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/quantized/QTensorImpl.h>
+#include <ATen/quantized/Quantizer.h>
+#include <c10/core/CPUAllocator.h>
+
+#include <algorithm>
 
 #include "engines/convolve.h"
 
 namespace qconv {
+namespace {
 
+// Calls use(dimension) for those of a tensor [batch, channels, spatial...], innermost in
+// channels-last memory first.
+template <typename Use>
+void for_each_dimension_outwards(size_t dimensions, const Use& use) {
+  use(1);
+  for (size_t i = dimensions - 1; i >= 2; --i) {
+    use(i);
+  }
+  use(0);
+}
+
+bool lies_channels_last(const at::Tensor& tensor) {
+  const c10::IntArrayRef sizes = tensor.sizes();
+  const c10::IntArrayRef strides = tensor.strides();
+  bool result = !tensor.is_neg();
+  int64_t stride = 1;
+  for_each_dimension_outwards(sizes.size(), [&](size_t i) {
+    // The stride of a dimension with one entry is never used.
+    result = result && (sizes[i] == 1 || strides[i] == stride);
+    stride *= sizes[i];
+  });
+  return result;
+}
+
+Sizes channels_last_strides(const Sizes& sizes) {
+  Sizes strides(sizes.size(), 0);
+  int64_t stride = 1;
+  for_each_dimension_outwards(sizes.size(), [&](size_t i) {
+    strides[i] = stride;
+    stride *= std::max<int64_t>(sizes[i], 1);
+  });
+  return strides;
+}
+
+// The integers of a quantized tensor as a plain tensor that shares its memory.
 at::Tensor integer_view(const at::Tensor& quantized) {
   return at::from_blob(
       quantized.data_ptr(), quantized.sizes(), quantized.strides(),
       at::TensorOptions().dtype(c10::toUnderlying(quantized.scalar_type())));
 }
 
-at::Tensor to_channels_last(const at::Tensor& tensor) {
-  return tensor.movedim(1, -1).contiguous();
-}
+}  // namespace
 
-Dims channels_last_sizes(int op_dims, const ConvGeometry& geometry, const RunShape& shape) {
-  Dims sizes = output_sizes(op_dims, geometry, shape);
-  sizes.erase(sizes.begin() + 1);
-  sizes.push_back(geometry.out_channels);
-  return sizes;
+ChannelsLast to_channels_last(const at::Tensor& tensor) {
+  if (lies_channels_last(tensor)) {
+    return {tensor.const_data_ptr(), {}};
+  }
+  const at::Tensor plain = tensor.is_quantized() ? integer_view(tensor) : tensor.resolve_neg();
+  at::Tensor copy = plain.movedim(1, -1).contiguous();
+  const void* data = copy.const_data_ptr();
+  return {data, std::move(copy)};
 }
 
 PreparedActivation prepare_activation(
-    const at::Tensor& integers, double scale, int64_t zero_point) {
+    const at::Tensor& activation, const ActivationQuantization& quantization) {
+  ChannelsLast memory = to_channels_last(activation);
   PreparedActivation result;
-  result.memory = to_channels_last(integers);
-  result.view.scale = scale;
-  result.view.zero_point = static_cast<int32_t>(zero_point);
-  if (integers.scalar_type() == at::kChar) {
-    const at::Tensor shifted = at::empty_like(result.memory, at::TensorOptions().dtype(at::kByte));
-    flip_sign_bits(
-        static_cast<const uint8_t*>(result.memory.const_data_ptr()), shifted.numel(),
-        shifted.mutable_data_ptr<uint8_t>());
-    result.memory = shifted;
+  result.view.data = static_cast<const uint8_t*>(memory.data);
+  result.view.scale = quantization.scale;
+  result.view.zero_point = quantization.zero_point;
+  result.copy = std::move(memory.copy);
+  if (c10::toUnderlying(activation.scalar_type()) == at::kChar) {
+    const int64_t count = activation.numel();
+    at::Tensor shifted = at::detail::empty_cpu({count}, at::kByte);
+    flip_sign_bits(result.view.data, count, shifted.mutable_data_ptr<uint8_t>());
+    result.view.data = shifted.const_data_ptr<uint8_t>();
     result.view.zero_point += kSignedToUnsigned;
+    result.copy = std::move(shifted);
   }
-  result.view.data = result.memory.const_data_ptr<uint8_t>();
+  return result;
+}
+
+at::Tensor empty_output(
+    int op_dims, const ConvGeometry& geometry, const RunShape& shape, c10::ScalarType dtype) {
+  const Sizes sizes = output_sizes(op_dims, geometry, shape);
+  return at::detail::empty_strided_cpu(sizes, channels_last_strides(sizes), dtype);
+}
+
+at::Tensor empty_quantized_output(
+    int op_dims, const ConvGeometry& geometry, const RunShape& shape, c10::ScalarType dtype,
+    double scale, int64_t zero_point) {
+  const Sizes sizes = output_sizes(op_dims, geometry, shape);
+  const size_t bytes = c10::multiply_integers(sizes) * c10::elementSize(dtype);
+  c10::Allocator* allocator = c10::GetCPUAllocator();
+  auto storage = c10::make_intrusive<c10::StorageImpl>(
+      c10::StorageImpl::use_byte_size_t(), bytes, allocator, /*resizable=*/true);
+  at::Tensor result = at::detail::make_tensor<at::QTensorImpl>(
+      std::move(storage), c10::DispatchKeySet(c10::DispatchKey::QuantizedCPU),
+      c10::scalarTypeToTypeMeta(dtype),
+      c10::make_intrusive<at::PerTensorAffineQuantizer>(dtype, scale, zero_point));
+  result.unsafeGetTensorImpl()->set_sizes_and_strides(sizes, channels_last_strides(sizes));
   return result;
 }
 

@@ -7,24 +7,32 @@
 
 namespace qconv {
 
-// The integers of a quantized tensor as a plain uint8 or int8 one that shares its memory. The
-// tensor must outlive the result.
-at::Tensor integer_view(const at::Tensor& quantized);
+// The elements of a tensor in memory order [batch, spatial..., channels].
+struct ChannelsLast {
+  const void* data = nullptr;
+  at::Tensor copy;  // undefined where the tensor's own memory serves
+};
 
-// A tensor [batch, channels, spatial...] in memory order [batch, spatial..., channels]; without a
-// copy where it lies so.
-at::Tensor to_channels_last(const at::Tensor& tensor);
-
-// Sizes in that order of an output [batch, channels, spatial...].
-Dims channels_last_sizes(int op_dims, const ConvGeometry& geometry, const RunShape& shape);
+// tensor: plain or quantized [batch, channels, spatial...]. Nothing is copied where it lies so; it
+// must outlive the result.
+ChannelsLast to_channels_last(const at::Tensor& tensor);
 
 // What engines take of an activation: unsigned, channels last.
 struct PreparedActivation {
-  at::Tensor memory;
+  at::Tensor copy;  // undefined where the activation's own memory serves
   Activation view;
 };
 
-// integers: uint8 or int8 [batch, channels, spatial...], real = (q - zero_point) * scale.
-PreparedActivation prepare_activation(const at::Tensor& integers, double scale, int64_t zero_point);
+// activation: uint8, int8, quint8 or qint8 [batch, channels, spatial...]; must outlive the result.
+PreparedActivation prepare_activation(
+    const at::Tensor& activation, const ActivationQuantization& quantization);
+
+// Uninitialized tensors [batch, channels, spatial...] for an output, in that memory order. They are
+// made without torch's dispatcher, which would take as long as all the rest of a run op.
+at::Tensor empty_output(
+    int op_dims, const ConvGeometry& geometry, const RunShape& shape, c10::ScalarType dtype);
+at::Tensor empty_quantized_output(
+    int op_dims, const ConvGeometry& geometry, const RunShape& shape, c10::ScalarType dtype,
+    double scale, int64_t zero_point);
 
 }  // namespace qconv

@@ -69,7 +69,7 @@ std::string names_of_engines_that_do(const ConvDescription& conv, const WeightFa
 
 // The first of the engines that can. Raises NotImplementedError with the reasons where none can.
 const Engine& first_that_can(
-    const std::string& op, const std::string& name, const std::vector<const Engine*>& engines,
+    std::string_view op, const std::string& name, const std::vector<const Engine*>& engines,
     const ConvDescription& conv, const WeightFacts* facts) {
   std::vector<std::string> reasons;
   for (const Engine* engine : engines) {
@@ -95,7 +95,7 @@ std::string asked_for_engine(const EngineRequest& request) {
 }
 
 EnginePacking pack_with_engine(
-    const std::string& op, const EngineRequest& request,
+    std::string_view op, const EngineRequest& request,
     const std::shared_ptr<const ConvDescription>& conv, const at::Tensor& weight) {
   const std::string name = asked_for_engine(request);
   const std::vector<const Engine*> engines = candidates(name, *conv);

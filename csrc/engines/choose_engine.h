@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "conv/description.h"
 #include "engines/engine.h"
@@ -28,7 +29,7 @@ struct EnginePacking {
 // engine isn't available or doesn't support the convolution, with the reason and the engines that
 // do.
 EnginePacking pack_with_engine(
-    const std::string& op, const EngineRequest& request,
+    std::string_view op, const EngineRequest& request,
     const std::shared_ptr<const ConvDescription>& conv, const at::Tensor& weight);
 
 // The name that a request comes to.

@@ -26,7 +26,7 @@ void flip_sign_bits(const uint8_t* values, int64_t count, uint8_t* flipped) {
 }
 
 void convolve(
-    const std::string& op, const ConvDescription& conv, const PackedConv& packed,
+    std::string_view op, const ConvDescription& conv, const PackedConv& packed,
     const RunShape& shape, const Activation& input, const Epilogue& epilogue,
     const Output& output) {
   const bool plain = !epilogue.addend && epilogue.function == PointwiseFunction::kNone;

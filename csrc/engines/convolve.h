@@ -1,6 +1,6 @@
 #pragma once
 
-#include <string>
+#include <string_view>
 
 #include "engines/engine.h"
 
@@ -10,7 +10,7 @@ namespace qconv {
 // allows: in the library's own epilogue, else through real numbers and apply_epilogue.
 // Raises ValueError, starting with `op`, for scales whose products leave float32.
 void convolve(
-    const std::string& op, const ConvDescription& conv, const PackedConv& packed,
+    std::string_view op, const ConvDescription& conv, const PackedConv& packed,
     const RunShape& shape, const Activation& input, const Epilogue& epilogue, const Output& output);
 
 // The other reading of signed and unsigned bytes: int8 q as uint8 q + 128, and back. May work in

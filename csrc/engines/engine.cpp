@@ -3,7 +3,7 @@
 namespace qconv {
 
 bool PackedConv::run_fused(
-    const std::string&, const RunShape&, const Activation&, const Epilogue&, const Output&) const {
+    std::string_view, const RunShape&, const Activation&, const Epilogue&, const Output&) const {
   return false;
 }
 

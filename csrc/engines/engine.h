@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "conv/check_input.h"
 #include "conv/description.h"
@@ -30,7 +31,7 @@ class PackedConv {
   // Convolves and requantizes to uint8; output is [batch, spatial..., channels].
   // Raises ValueError, starting with `op`, for scales whose products leave float32.
   virtual void run(
-      const std::string& op, const RunShape& shape, const Activation& input,
+      std::string_view op, const RunShape& shape, const Activation& input,
       const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const = 0;
 
   // Convolves and returns the real numbers, in the same order.
@@ -41,8 +42,8 @@ class PackedConv {
   // having done nothing, where the library can't: callers then go through run_to_float and
   // apply_epilogue. Raises ValueError as run() does.
   virtual bool run_fused(
-      const std::string& op, const RunShape& shape, const Activation& input,
-      const Epilogue& epilogue, const Output& output) const;
+      std::string_view op, const RunShape& shape, const Activation& input, const Epilogue& epilogue,
+      const Output& output) const;
 
   // The weight's integers as they were packed: int8, contiguous, forward [out, in/groups,
   // kernel...], transposed [in, out/groups, kernel...].
@@ -83,7 +84,7 @@ class Engine {
   // Packs what it supports. grouped_weight: see weight_layout.h; its memory isn't kept, the
   // description is.
   virtual std::unique_ptr<const PackedConv> pack(
-      const std::string& op, std::shared_ptr<const ConvDescription> conv,
+      std::string_view op, std::shared_ptr<const ConvDescription> conv,
       const at::Tensor& grouped_weight, const WeightFacts& facts) const = 0;
 };
 

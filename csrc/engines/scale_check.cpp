@@ -12,7 +12,7 @@ bool is_normal_float32(float value) {
 }
 
 void check_float32_scales(
-    const std::string& op, float product, float multiplier, double input_scale, float weight_scale,
+    std::string_view op, float product, float multiplier, double input_scale, float weight_scale,
     double output_scale, int64_t channel) {
   QCONV_CHECK_VALUE(
       is_normal_float32(product) && is_normal_float32(multiplier), op,

@@ -4,6 +4,7 @@
 #include <ATen/core/stack.h>
 
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -16,38 +17,41 @@ namespace qconv {
 // PackedParams). PyTorch lets Python pass any object and fails on a wrong one in its own words.
 // Raises TypeError.
 template <typename Params>
-c10::intrusive_ptr<Params> packed_params_argument(const std::string& op, const c10::IValue& value) {
+c10::intrusive_ptr<Params> packed_params_argument(std::string_view op, const c10::IValue& value) {
   QCONV_CHECK_TYPE(value.isObject(), op, "packed params must be an object, got ", value.tagKind());
-  const auto object = value.toObject();
-  const bool custom = object->slots().size() == 1 && object->getSlot(0).isCapsule();
-  auto* params = custom ? dynamic_cast<Params*>(object->getSlot(0).toCapsule().get()) : nullptr;
-  const std::string type = object->name().substr(object->name().rfind("classes.") + 8);
+  const c10::ivalue::Object& object = value.toObjectRef();
+  if (object.slots().size() == 1 && object.getSlot(0).isCapsule()) {
+    if (auto* params = dynamic_cast<Params*>(object.getSlot(0).toCapsule().get())) {
+      return c10::intrusive_ptr<Params>::reclaim_copy(params);
+    }
+  }
+  const std::string type = object.name().substr(object.name().rfind("classes.") + 8);
   QCONV_CHECK_TYPE(
-      params != nullptr, op, "packed params must be a torch_qconv_prepack.Conv", Params::kDims,
+      false, op, "packed params must be a torch_qconv_prepack.Conv", Params::kDims,
       "dPackedParams, got ", type,
       type.starts_with("quantized.Conv")
           ? "; torch_qconv_prepack.from_quantized() packs PyTorch's own objects anew"
           : "");
-  return c10::intrusive_ptr<Params>::reclaim_copy(params);
 }
 
 template <typename Argument>
-Argument argument(const std::string&, const c10::IValue& value, std::type_identity<Argument>) {
+Argument argument(std::string_view, const c10::IValue& value, std::type_identity<Argument>) {
   return value.to<Argument>();
 }
 
 template <typename Params>
 c10::intrusive_ptr<Params> argument(
-    const std::string& op, const c10::IValue& value,
-    std::type_identity<c10::intrusive_ptr<Params>>) {
+    std::string_view op, const c10::IValue& value, std::type_identity<c10::intrusive_ptr<Params>>) {
   return packed_params_argument<Params>(op, value);
 }
 
-// kFunction as a kernel that takes its arguments from the interpreter's stack.
+// kFunction as a kernel that takes its arguments from the interpreter's stack. Its first parameter
+// is the op's name, which the others follow.
 template <auto kFunction>
 struct Boxed;
 
-template <typename Result, typename... Arguments, Result (*kFunction)(Arguments...)>
+template <
+    typename Result, typename... Arguments, Result (*kFunction)(std::string_view, Arguments...)>
 struct Boxed<kFunction> {
   static void call(const c10::OperatorHandle& handle, torch::jit::Stack* stack) {
     call(handle, stack, std::index_sequence_for<Arguments...>());
@@ -58,11 +62,13 @@ struct Boxed<kFunction> {
   static void call(
       const c10::OperatorHandle& handle, torch::jit::Stack* stack, std::index_sequence<kIndex...>) {
     constexpr size_t kCount = sizeof...(Arguments);
-    const std::string& qualified_name = handle.operator_name().name;
-    const std::string op = qualified_name.substr(qualified_name.find("::") + 2);
-    Result result = kFunction(argument(
-        op, torch::jit::peek(*stack, kIndex, kCount),
-        std::type_identity<std::decay_t<Arguments>>())...);
+    const std::string_view qualified_name = handle.operator_name().name;
+    const std::string_view op = qualified_name.substr(qualified_name.find("::") + 2);
+    Result result = kFunction(
+        op,
+        argument(
+            op, torch::jit::peek(*stack, kIndex, kCount),
+            std::type_identity<std::decay_t<Arguments>>())...);
     torch::jit::drop(*stack, kCount);
     if constexpr (std::is_same_v<Result, at::Tensor>) {
       torch::jit::push(*stack, std::move(result));

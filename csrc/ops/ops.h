@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "conv/check.h"
@@ -16,8 +18,8 @@ struct ConvOps {
   using Params = PackedParams<kDims == 3 ? 3 : 2>;
   using Pointer = typename Params::Pointer;
 
-  static std::string name(const char* suffix) {
-    return (kTransposed ? "conv_transpose" : "conv") + std::to_string(kDims) + "d" + suffix;
+  static std::string prepack_name() {
+    return (kTransposed ? "conv_transpose" : "conv") + std::to_string(kDims) + "d_prepack";
   }
 
   static Pointer prepack_transposed(
@@ -34,7 +36,7 @@ struct ConvOps {
     arguments.output_padding = output_padding.vec();
     arguments.dilation = dilation.vec();
     arguments.groups = groups;
-    return Params::pack(name("_prepack"), arguments, {std::move(engine), std::nullopt});
+    return Params::pack(prepack_name(), arguments, {std::move(engine), std::nullopt});
   }
 
   static Pointer prepack(
@@ -48,9 +50,8 @@ struct ConvOps {
 
   template <PostOp kPostOp>
   static at::Tensor run(
-      const at::Tensor& input, const Pointer& params, double output_scale,
+      std::string_view op, const at::Tensor& input, const Pointer& params, double output_scale,
       int64_t output_zero_point) {
-    const std::string op = name(kPostOp == PostOp::kRelu ? "_relu" : "");
     check_kind(op, params->description().geometry, kDims, kTransposed);
     return run_conv(
         op, kDims, params->description(), params->packed(), input, std::nullopt, output_scale,
@@ -60,9 +61,8 @@ struct ConvOps {
   // The sum of the convolution and qaccum, which isn't changed.
   template <PostOp kPostOp>
   static at::Tensor run_add(
-      const at::Tensor& input, const at::Tensor& addend, const Pointer& params, double output_scale,
-      int64_t output_zero_point) {
-    const std::string op = name(kPostOp == PostOp::kRelu ? "_add_relu" : "_add");
+      std::string_view op, const at::Tensor& input, const at::Tensor& addend, const Pointer& params,
+      double output_scale, int64_t output_zero_point) {
     check_kind(op, params->description().geometry, kDims, kTransposed);
     return run_conv(
         op, kDims, params->description(), params->packed(), input, addend, output_scale,
@@ -72,29 +72,33 @@ struct ConvOps {
   // PyTorch's older form, which repeats the packed arguments: they must be the packed ones.
   template <PostOp kPostOp>
   static at::Tensor run_with_arguments(
-      const at::Tensor& input, const Pointer& params, const std::vector<int64_t>& stride,
-      const std::vector<int64_t>& padding, const std::vector<int64_t>& dilation, int64_t groups,
-      double output_scale, int64_t output_zero_point) {
+      std::string_view op, const at::Tensor& input, const Pointer& params,
+      const c10::List<int64_t>& stride, const c10::List<int64_t>& padding,
+      const c10::List<int64_t>& dilation, int64_t groups, double output_scale,
+      int64_t output_zero_point) {
     const ConvGeometry& packed = params->description().geometry;
+    const auto equal = [](const c10::List<int64_t>& given, const Dims& packed) {
+      return std::equal(given.begin(), given.end(), packed.begin(), packed.end());
+    };
     QCONV_CHECK_VALUE(
-        c10::IntArrayRef(stride) == packed.stride && c10::IntArrayRef(padding) == packed.padding &&
-            c10::IntArrayRef(dilation) == packed.dilation && groups == packed.groups,
-        name(kPostOp == PostOp::kRelu ? "_relu" : ""),
-        "arguments must equal the packed ones, stride ", packed.stride, ", padding ",
+        equal(stride, packed.stride) && equal(padding, packed.padding) &&
+            equal(dilation, packed.dilation) && groups == packed.groups,
+        op, "arguments must equal the packed ones, stride ", packed.stride, ", padding ",
         packed.padding, ", dilation ", packed.dilation, ", groups ", packed.groups,
         "; leave them out");
-    return run<kPostOp>(input, params, output_scale, output_zero_point);
+    return run<kPostOp>(op, input, params, output_scale, output_zero_point);
   }
 
-  static at::Tensor run_dynamic(const at::Tensor& input, const Pointer& params, bool reduce_range) {
-    const std::string op = name("_dynamic");
+  static at::Tensor run_dynamic(
+      std::string_view op, const at::Tensor& input, const Pointer& params, bool reduce_range) {
     check_kind(op, params->description().geometry, kDims, kTransposed);
     return run_conv_dynamic(
         op, kDims, params->description(), params->packed(), input, reduce_range);
   }
 
-  static std::tuple<at::Tensor, std::optional<at::Tensor>> unpack(const Pointer& params) {
-    check_kind(name("_unpack"), params->description().geometry, kDims, kTransposed);
+  static std::tuple<at::Tensor, std::optional<at::Tensor>> unpack(
+      std::string_view op, const Pointer& params) {
+    check_kind(op, params->description().geometry, kDims, kTransposed);
     auto [weight, bias] = params->unpack();
     return {kDims == 1 ? weight.squeeze(2) : weight, bias};
   }

@@ -59,17 +59,13 @@ using ConvTranspose1d = ConvOps<1, true>;
 using ConvTranspose2d = ConvOps<2, true>;
 using ConvTranspose3d = ConvOps<3, true>;
 
-// Deprecated names of conv2d_prepack and conv2d_unpack, which old files call: without a warning, as
-// in PyTorch.
+// Deprecated name of conv2d_prepack, which old files call: without a warning, as in PyTorch. They
+// call conv_unpack as well.
 Conv2d::Pointer conv_prepack(
     const at::Tensor& weight, const std::optional<at::Tensor>& bias, c10::IntArrayRef stride,
     c10::IntArrayRef padding, c10::IntArrayRef dilation, int64_t groups,
     std::optional<std::string> engine) {
   return Conv2d::prepack(weight, bias, stride, padding, dilation, groups, std::move(engine));
-}
-
-std::tuple<at::Tensor, std::optional<at::Tensor>> conv_unpack(const Conv2d::Pointer& params) {
-  return Conv2d::unpack(params);
 }
 
 // What Python's helpers stand on; see torch_qconv_prepack/_states.py.
@@ -217,7 +213,7 @@ TORCH_LIBRARY(torch_qconv_prepack, m) {
       BOXED(ConvTranspose3d::run_dynamic));
 
   // Unpack
-  define(m, "conv_unpack" UNPACK_ARGUMENTS(PARAMS_2D), BOXED(conv_unpack));
+  define(m, "conv_unpack" UNPACK_ARGUMENTS(PARAMS_2D), BOXED(Conv2d::unpack));
   define(m, "conv1d_unpack" UNPACK_ARGUMENTS(PARAMS_2D), BOXED(Conv1d::unpack));
   define(m, "conv2d_unpack" UNPACK_ARGUMENTS(PARAMS_2D), BOXED(Conv2d::unpack));
   define(m, "conv3d_unpack" UNPACK_ARGUMENTS(PARAMS_3D), BOXED(Conv3d::unpack));

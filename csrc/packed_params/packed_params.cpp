@@ -15,7 +15,7 @@ torch::List<int64_t> to_list(const Dims& values) {
 // PyTorch's engines can't unpack all that they pack.
 template <int kSpatialDims>
 std::tuple<at::Tensor, std::optional<at::Tensor>> unpack_stock(
-    const std::string& op, ConvPackedParamsBase<kSpatialDims>& stock) {
+    std::string_view op, ConvPackedParamsBase<kSpatialDims>& stock) {
   try {
     return stock.unpack();
   } catch (const c10::Error& error) {
@@ -34,7 +34,7 @@ PackedParams<kSpatialDims>::PackedParams(
 
 template <int kSpatialDims>
 auto PackedParams<kSpatialDims>::pack(
-    const std::string& op, const ConvArguments& arguments, const EngineRequest& engine) -> Pointer {
+    std::string_view op, const ConvArguments& arguments, const EngineRequest& engine) -> Pointer {
   CheckedConv checked = check_conv(op, arguments);
   auto conv = std::make_shared<const ConvDescription>(std::move(checked.description));
   EnginePacking packing = pack_with_engine(op, engine, conv, checked.weight);
@@ -43,14 +43,14 @@ auto PackedParams<kSpatialDims>::pack(
 
 template <int kSpatialDims>
 auto PackedParams<kSpatialDims>::from_state(
-    const std::string& op, const c10::IValue& state, std::optional<std::string> engine) -> Pointer {
+    std::string_view op, const c10::IValue& state, std::optional<std::string> engine) -> Pointer {
   const SavedConv saved = read_state(op, state, kSpatialDims);
   return pack(op, saved.arguments, {std::move(engine), saved.engine});
 }
 
 template <int kSpatialDims>
 auto PackedParams<kSpatialDims>::from_quantized(
-    const std::string& op, const StockPointer& stock, const std::optional<std::string>& engine)
+    std::string_view op, const StockPointer& stock, const std::optional<std::string>& engine)
     -> Pointer {
   if (auto* own = dynamic_cast<PackedParams*>(stock.get())) {
     if (!engine || *engine == own->engine()) {
@@ -78,7 +78,7 @@ auto PackedParams<kSpatialDims>::from_quantized(
 }
 
 template <int kSpatialDims>
-auto PackedParams<kSpatialDims>::to_engine(const std::string& op, const std::string& name)
+auto PackedParams<kSpatialDims>::to_engine(std::string_view op, const std::string& name)
     -> Pointer {
   if (name == packing_.asked_for) {
     return Pointer::reclaim_copy(this);
@@ -99,14 +99,13 @@ template <int kSpatialDims>
 at::Tensor PackedParams<kSpatialDims>::apply_relu(
     const at::Tensor& input, double scale, int64_t zero_point) {
   return run_conv(
-      conv_->geometry.kind() + "_relu", kSpatialDims, *conv_, packed(), input, std::nullopt, scale,
-      zero_point, PostOp::kRelu);
+      op_name("_relu"), kSpatialDims, *conv_, packed(), input, std::nullopt, scale, zero_point,
+      PostOp::kRelu);
 }
 
 template <int kSpatialDims>
 at::Tensor PackedParams<kSpatialDims>::apply_dynamic(const at::Tensor& input, bool reduce_range) {
-  return run_conv_dynamic(
-      conv_->geometry.kind() + "_dynamic", kSpatialDims, *conv_, packed(), input, reduce_range);
+  return run_conv_dynamic(op_name("_dynamic"), kSpatialDims, *conv_, packed(), input, reduce_range);
 }
 
 template <int kSpatialDims>
@@ -143,7 +142,7 @@ PlainState PackedParams<kSpatialDims>::plain_state() const {
 
 template <int kSpatialDims>
 c10::IValue PackedParams<kSpatialDims>::stock_state(
-    const std::string& op, std::optional<int64_t> version) const {
+    std::string_view op, std::optional<int64_t> version) const {
   return write_state(op, {*conv_, packed().unpack(), packing_.asked_for}, version);
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 
 #include "conv/description.h"
@@ -25,20 +26,20 @@ class PackedParams final : public ConvPackedParamsBase<kSpatialDims> {
 
   // Checks everything and packs with the engine asked for, or the default one.
   static Pointer pack(
-      const std::string& op, const ConvArguments& arguments, const EngineRequest& engine);
+      std::string_view op, const ConvArguments& arguments, const EngineRequest& engine);
   // engine: overrides the one that the state may name.
   static Pointer from_state(
-      const std::string& op, const c10::IValue& state, std::optional<std::string> engine);
+      std::string_view op, const c10::IValue& state, std::optional<std::string> engine);
   // An object of PyTorch's, or one of ours in its guise, which is returned as it is where its
   // engine is the one asked for.
   static Pointer from_quantized(
-      const std::string& op, const StockPointer& stock, const std::optional<std::string>& engine);
+      std::string_view op, const StockPointer& stock, const std::optional<std::string>& engine);
 
   PackedParams(std::shared_ptr<const ConvDescription> conv, EnginePacking packing);
 
   // The same convolution packed by another engine or policy, without loss; this object where it was
   // packed by that name.
-  Pointer to_engine(const std::string& op, const std::string& name);
+  Pointer to_engine(std::string_view op, const std::string& name);
 
   // PyTorch's interface; the input has kSpatialDims spatial dimensions, for 1-D as well.
   at::Tensor apply(const at::Tensor& input, double scale, int64_t zero_point) override;
@@ -59,9 +60,14 @@ class PackedParams final : public ConvPackedParamsBase<kSpatialDims> {
 
   PlainState plain_state() const;
   // See write_state.
-  c10::IValue stock_state(const std::string& op, std::optional<int64_t> version) const;
+  c10::IValue stock_state(std::string_view op, std::optional<int64_t> version) const;
 
  private:
+  // The name of a run op of this kind, for PyTorch's interface.
+  std::string op_name(const char* suffix) const {
+    return std::string(conv_->geometry.kind()) + suffix;
+  }
+
   const std::shared_ptr<const ConvDescription> conv_;
   const EnginePacking packing_;
 };

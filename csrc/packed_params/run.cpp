@@ -1,9 +1,7 @@
 #include "packed_params/run.h"
 
 #include <ATen/native/quantized/cpu/QuantUtils.h>
-#include <ATen/ops/_empty_affine_quantized.h>
 #include <ATen/ops/aminmax.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/quantize_per_tensor.h>
 
 #include <cmath>
@@ -16,7 +14,7 @@
 namespace qconv {
 namespace {
 
-at::Tensor quantize_dynamically(const std::string& op, const at::Tensor& input, bool reduce_range) {
+at::Tensor quantize_dynamically(std::string_view op, const at::Tensor& input, bool reduce_range) {
   float smallest = 0;
   float largest = 0;
   if (input.numel() > 0) {
@@ -38,51 +36,47 @@ at::Tensor quantize_dynamically(const std::string& op, const at::Tensor& input, 
 }  // namespace
 
 at::Tensor run_conv(
-    const std::string& op, int op_dims, const ConvDescription& conv, const PackedConv& packed,
+    std::string_view op, int op_dims, const ConvDescription& conv, const PackedConv& packed,
     const at::Tensor& input, const std::optional<at::Tensor>& addend, double output_scale,
     int64_t output_zero_point, PostOp post_op) {
-  const RunShape shape = check_quantized_input(op, op_dims, conv.geometry, input);
+  const auto [shape, quantization] = check_quantized_input(op, op_dims, conv.geometry, input);
   const c10::ScalarType output_dtype = c10::toUnderlying(input.scalar_type());
   check_output_quantization(op, output_dtype, output_scale, output_zero_point);
   Epilogue epilogue;
   if (post_op == PostOp::kRelu) {
     epilogue.function = PointwiseFunction::kRelu;
   }
-  at::Tensor addend_memory;
+  ChannelsLast addend_memory;
   if (addend) {
-    check_quantized_addend(op, "qaccum", op_dims, conv.geometry, shape, *addend);
-    addend_memory = to_channels_last(integer_view(*addend));
-    epilogue.addend = Addend{
-        addend_memory.const_data_ptr(),
-        addend_memory.scalar_type(),
-        {addend->q_scale(), static_cast<int32_t>(addend->q_zero_point())}};
+    const auto [scale, zero_point] =
+        check_quantized_addend(op, "qaccum", op_dims, conv.geometry, shape, *addend);
+    addend_memory = to_channels_last(*addend);
+    epilogue.addend =
+        Addend{addend_memory.data, c10::toUnderlying(addend->scalar_type()), {scale, zero_point}};
   }
-  const at::Tensor output = at::_empty_affine_quantized(
-      channels_last_sizes(op_dims, conv.geometry, shape),
-      at::TensorOptions().dtype(input.scalar_type()), output_scale, output_zero_point);
+  at::Tensor output = empty_quantized_output(
+      op_dims, conv.geometry, shape, input.scalar_type(), output_scale, output_zero_point);
   if (shape.batch > 0) {
-    const PreparedActivation activation =
-        prepare_activation(integer_view(input), input.q_scale(), input.q_zero_point());
+    const PreparedActivation activation = prepare_activation(input, quantization);
     convolve(
         op, conv, packed, shape, activation.view, epilogue,
         {output.data_ptr(), output_dtype, {output_scale, static_cast<int32_t>(output_zero_point)}});
   }
-  return output.movedim(-1, 1);
+  return output;
 }
 
 at::Tensor run_conv_dynamic(
-    const std::string& op, int op_dims, const ConvDescription& conv, const PackedConv& packed,
+    std::string_view op, int op_dims, const ConvDescription& conv, const PackedConv& packed,
     const at::Tensor& input, bool reduce_range) {
   const RunShape shape = check_float_input(op, op_dims, conv.geometry, input);
-  const at::Tensor output = at::empty(
-      channels_last_sizes(op_dims, conv.geometry, shape), at::TensorOptions().dtype(at::kFloat));
+  at::Tensor output = empty_output(op_dims, conv.geometry, shape, at::kFloat);
   if (shape.batch > 0) {
     const at::Tensor quantized = quantize_dynamically(op, input.detach(), reduce_range);
-    const PreparedActivation activation =
-        prepare_activation(integer_view(quantized), quantized.q_scale(), quantized.q_zero_point());
+    const PreparedActivation activation = prepare_activation(
+        quantized, {quantized.q_scale(), static_cast<int32_t>(quantized.q_zero_point())});
     packed.run_to_float(shape, activation.view, output.mutable_data_ptr<float>());
   }
-  return output.movedim(-1, 1);
+  return output;
 }
 
 }  // namespace qconv

@@ -3,7 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include "conv/description.h"
 #include "engines/engine.h"
@@ -15,7 +15,7 @@ namespace qconv {
 // addend: a quantized tensor of the output's size, added before the post-op.
 // Raises ValueError, TypeError or NotImplementedError that start with `op`.
 at::Tensor run_conv(
-    const std::string& op, int op_dims, const ConvDescription& conv, const PackedConv& packed,
+    std::string_view op, int op_dims, const ConvDescription& conv, const PackedConv& packed,
     const at::Tensor& input, const std::optional<at::Tensor>& addend, double output_scale,
     int64_t output_zero_point, PostOp post_op);
 
@@ -23,7 +23,7 @@ at::Tensor run_conv(
 // ops choose (reduce_range leaves the activation 7 bits), convolves, and returns real numbers.
 // PyTorch requantizes them with the input's scale and so clamps them (pytorch issue 70480).
 at::Tensor run_conv_dynamic(
-    const std::string& op, int op_dims, const ConvDescription& conv, const PackedConv& packed,
+    std::string_view op, int op_dims, const ConvDescription& conv, const PackedConv& packed,
     const at::Tensor& input, bool reduce_range);
 
 }  // namespace qconv

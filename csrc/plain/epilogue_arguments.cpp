@@ -13,7 +13,7 @@ bool quantizes(c10::ScalarType dtype) {
   return dtype == at::kByte || dtype == at::kChar;
 }
 
-double scalar(const std::string& op, const PointwiseCall& call, size_t index) {
+double scalar(std::string_view op, const PointwiseCall& call, size_t index) {
   const std::optional<c10::Scalar> value = call.scalars.get(index);
   QCONV_CHECK_VALUE(
       value && !value->isComplex() && !std::isnan(value->toDouble()), op,
@@ -27,7 +27,7 @@ bool has_relu(const BinaryCall& binary) {
 
 }  // namespace
 
-c10::ScalarType output_dtype(const std::string& op, const PointwiseCall& call) {
+c10::ScalarType output_dtype(std::string_view op, const PointwiseCall& call) {
   const c10::ScalarType dtype = call.output_dtype.value_or(at::kByte);
   QCONV_CHECK_TYPE(
       quantizes(dtype) || dtype == at::kFloat || dtype == at::kBFloat16, op,
@@ -45,7 +45,7 @@ c10::ScalarType output_dtype(const std::string& op, const PointwiseCall& call) {
 }
 
 Epilogue function_epilogue(
-    const std::string& op, const PointwiseCall& call, const std::optional<BinaryCall>& binary) {
+    std::string_view op, const PointwiseCall& call, const std::optional<BinaryCall>& binary) {
   Epilogue epilogue;
   const std::string& name = call.function;
   if (name == "relu" || (name == "none" && binary && has_relu(*binary))) {
@@ -79,7 +79,7 @@ Epilogue function_epilogue(
 }
 
 void check_addend(
-    const std::string& op, const BinaryCall& binary, c10::ScalarType output_dtype,
+    std::string_view op, const BinaryCall& binary, c10::ScalarType output_dtype,
     c10::IntArrayRef output_sizes) {
   const std::string& attribute = binary.attribute;
   QCONV_CHECK_VALUE(

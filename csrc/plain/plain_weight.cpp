@@ -11,7 +11,7 @@ namespace qconv {
 namespace {
 
 void check_per_channel(
-    const std::string& op, const char* name, const at::Tensor& values, int64_t out_channels) {
+    std::string_view op, const char* name, const at::Tensor& values, int64_t out_channels) {
   QCONV_CHECK_VALUE(
       values.dim() <= 1 && (values.numel() == 1 || values.numel() == out_channels), op, name,
       " must have 1 element or one for each of the ", out_channels, " output channels, got size ",
@@ -72,7 +72,7 @@ bool same_bias(
 
 }  // namespace
 
-void check_plain_weight(const std::string& op, const PlainWeight& arguments) {
+void check_plain_weight(std::string_view op, const PlainWeight& arguments) {
   const at::Tensor& weight = arguments.weight;
   check_readable(op, "weight", weight);
   QCONV_CHECK_TYPE(
@@ -98,7 +98,7 @@ void check_plain_weight(const std::string& op, const PlainWeight& arguments) {
 }
 
 std::shared_ptr<const PackedPlainConv> pack_plain(
-    const std::string& op, const PlainWeight& weight, const EngineRequest& engine) {
+    std::string_view op, const PlainWeight& weight, const EngineRequest& engine) {
   check_plain_weight(op, weight);
   const bool channels = per_channel(weight);
   const int64_t entries = channels ? weight.weight.size(0) : 1;

@@ -4,7 +4,7 @@
 
 #include <memory>
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include "conv/description.h"
 #include "engines/choose_engine.h"
@@ -27,12 +27,12 @@ struct PackedPlainConv {
 };
 
 // The int8 weight, its scales and zero points: dtypes and sizes. Raises ValueError or TypeError.
-void check_plain_weight(const std::string& op, const PlainWeight& weight);
+void check_plain_weight(std::string_view op, const PlainWeight& weight);
 
 // Checks the rest as the prepack ops do, and packs.
 // Raises ValueError, TypeError or NotImplementedError that start with `op`.
 std::shared_ptr<const PackedPlainConv> pack_plain(
-    const std::string& op, const PlainWeight& weight, const EngineRequest& engine);
+    std::string_view op, const PlainWeight& weight, const EngineRequest& engine);
 
 // Whether a description is what pack_plain would make of these arguments: compares every number.
 bool same_conv(const ConvDescription& conv, const PlainWeight& weight);

@@ -1,7 +1,5 @@
 #include "plain/pointwise.h"
 
-#include <ATen/ops/empty.h>
-
 #include "conv/check.h"
 #include "conv/check_input.h"
 #include "conv/check_tensor.h"
@@ -13,8 +11,7 @@
 namespace qconv {
 namespace {
 
-std::shared_ptr<const PackedPlainConv> packed_conv(
-    const std::string& op, const PlainWeight& weight) {
+std::shared_ptr<const PackedPlainConv> packed_conv(std::string_view op, const PlainWeight& weight) {
   check_plain_weight(op, weight);
   if (std::shared_ptr<const PackedPlainConv> found = find_packed(weight)) {
     return found;
@@ -28,7 +25,7 @@ std::shared_ptr<const PackedPlainConv> packed_conv(
 }  // namespace
 
 at::Tensor run_pointwise(
-    const std::string& op, std::optional<int> op_dims, const PointwiseCall& call,
+    std::string_view op, std::optional<int> op_dims, const PointwiseCall& call,
     const std::optional<BinaryCall>& binary) {
   const std::shared_ptr<const PackedPlainConv> packed = packed_conv(op, call.weight);
   const ConvDescription& conv = *packed->conv;
@@ -40,35 +37,33 @@ at::Tensor run_pointwise(
       op, dims, conv.geometry, call.input, call.input_scale, call.input_zero_point);
   const c10::ScalarType dtype = output_dtype(op, call);
   Epilogue epilogue = function_epilogue(op, call, binary);
-  at::Tensor addend_memory;
+  ChannelsLast addend_memory;
   if (binary) {
     check_addend(op, *binary, dtype, output_sizes(dims, conv.geometry, shape));
     addend_memory = to_channels_last(binary->addend);
     epilogue.addend = Addend{
-        addend_memory.const_data_ptr(),
-        addend_memory.scalar_type(),
+        addend_memory.data,
+        binary->addend.scalar_type(),
         {binary->scale, static_cast<int32_t>(binary->zero_point)}};
   }
-  const at::Tensor output =
-      at::empty(channels_last_sizes(dims, conv.geometry, shape), at::TensorOptions().dtype(dtype));
+  at::Tensor output = empty_output(dims, conv.geometry, shape, dtype);
   if (shape.batch > 0) {
-    const PreparedActivation activation =
-        prepare_activation(call.input, call.input_scale, call.input_zero_point);
+    const PreparedActivation activation = prepare_activation(
+        call.input, {call.input_scale, static_cast<int32_t>(call.input_zero_point)});
     convolve(
         op, conv, *packed->packing.packed, shape, activation.view, epilogue,
         {output.mutable_data_ptr(),
          dtype,
          {call.output_scale, static_cast<int32_t>(call.output_zero_point)}});
   }
-  at::Tensor result = output.movedim(-1, 1);
   if (binary && writes_to_addend(*binary)) {
-    binary->addend.copy_(result);
+    binary->addend.copy_(output);
   }
-  return result;
+  return output;
 }
 
 at::Tensor prepack_plain(
-    const std::string& op, const PlainWeight& weight, double input_scale, int64_t input_zero_point,
+    std::string_view op, const PlainWeight& weight, double input_scale, int64_t input_zero_point,
     c10::OptionalIntArrayRef input_size) {
   check_plain_weight(op, weight);
   check_scale(op, "input scale", input_scale);

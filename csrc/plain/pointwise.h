@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "plain/plain_weight.h"
 
@@ -44,14 +45,14 @@ struct BinaryCall {
 // Raises ValueError, TypeError or NotImplementedError that start with `op`.
 // op_dims: spatial dimensions, or nullopt for an op that takes any.
 at::Tensor run_pointwise(
-    const std::string& op, std::optional<int> op_dims, const PointwiseCall& call,
+    std::string_view op, std::optional<int> op_dims, const PointwiseCall& call,
     const std::optional<BinaryCall>& binary);
 
 // Checks all that is known before the first run, and returns the weight to run with: a copy in
 // channels-last memory order, whose first run packs it with the engine that is the default now.
 // input_size: the size that the weight will mostly run with, or empty.
 at::Tensor prepack_plain(
-    const std::string& op, const PlainWeight& weight, double input_scale, int64_t input_zero_point,
+    std::string_view op, const PlainWeight& weight, double input_scale, int64_t input_zero_point,
     c10::OptionalIntArrayRef input_size);
 
 }  // namespace qconv

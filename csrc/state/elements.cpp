@@ -17,9 +17,8 @@ std::vector<c10::IValue> tuple_elements(const std::string& where, const c10::IVa
 }  // namespace
 
 StateReader::StateReader(
-    std::string op, std::string version, const c10::IValue& state, size_t elements)
-    : where_(std::move(op) + ": state version " + std::move(version)),
-      elements_(tuple_elements(where_, state)) {
+    std::string_view op, std::string_view version, const c10::IValue& state, size_t elements)
+    : where_(c10::str(op, ": state version ", version)), elements_(tuple_elements(where_, state)) {
   check_count("the tuple", elements_.size(), elements);
 }
 

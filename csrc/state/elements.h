@@ -13,7 +13,8 @@ namespace qconv {
 class StateReader {
  public:
   // version: how messages call the format, such as "2".
-  StateReader(std::string op, std::string version, const c10::IValue& state, size_t elements);
+  StateReader(
+      std::string_view op, std::string_view version, const c10::IValue& state, size_t elements);
 
   const c10::IValue& operator[](size_t index) const { return elements_[index]; }
   std::string text(size_t index) const;

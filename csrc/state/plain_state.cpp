@@ -78,7 +78,7 @@ PlainState write_plain_state(const UnpackedConv& conv) {
   return {kPlainTag, conv.engine, std::move(config), base64_encode(payload)};
 }
 
-SavedConv read_plain_state(const std::string& op, const c10::IValue& value) {
+SavedConv read_plain_state(std::string_view op, const c10::IValue& value) {
   const StateReader state(op, kPlainTag, value, 4);
   SavedConv result;
   ConvArguments& arguments = result.arguments;

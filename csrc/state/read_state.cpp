@@ -19,7 +19,7 @@ std::vector<int64_t> integers_in(
   return values;
 }
 
-ConvArguments read_v1(const std::string& op, const c10::IValue& value, int spatial_dims) {
+ConvArguments read_v1(std::string_view op, const c10::IValue& value, int spatial_dims) {
   const StateReader state(op, "1", value, 6);
   ConvArguments result;
   result.conv_dims = spatial_dims;
@@ -33,7 +33,7 @@ ConvArguments read_v1(const std::string& op, const c10::IValue& value, int spati
   return result;
 }
 
-ConvArguments read_v2(const std::string& op, const c10::IValue& value) {
+ConvArguments read_v2(std::string_view op, const c10::IValue& value) {
   const StateReader state(op, "2", value, 3);
   const std::vector<at::Tensor> tensors = state.tensors(1);
   state.check_count("element 1", tensors.size(), 2);
@@ -49,7 +49,7 @@ ConvArguments read_v2(const std::string& op, const c10::IValue& value) {
   return result;
 }
 
-ConvArguments read_v3(const std::string& op, const c10::IValue& value) {
+ConvArguments read_v3(std::string_view op, const c10::IValue& value) {
   const StateReader state(op, "3", value, 3);
   ConvArguments result;
   read_config(state.where(), state.integers(1), kFlagTransposed, result);
@@ -66,7 +66,7 @@ ConvArguments read_v3(const std::string& op, const c10::IValue& value) {
 
 }  // namespace
 
-SavedConv read_state(const std::string& op, const c10::IValue& state, int spatial_dims) {
+SavedConv read_state(std::string_view op, const c10::IValue& state, int spatial_dims) {
   QCONV_CHECK_TYPE(
       state.isTuple() && !state.toTupleRef().elements().empty(), op,
       "state must be a tuple with elements, got ", state.tagKind());

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -40,15 +41,15 @@ using PlainState = std::tuple<std::string, std::string, std::vector<int64_t>, st
 // Checks the form of a state of any version: element counts, types, lengths, dimensions. What the
 // values mean is for check_conv. spatial_dims: 2 (1-D and 2-D) or 3.
 // Raises ValueError or TypeError that start with `op`.
-SavedConv read_state(const std::string& op, const c10::IValue& state, int spatial_dims);
+SavedConv read_state(std::string_view op, const c10::IValue& state, int spatial_dims);
 
 // A state that PyTorch reads. version: 2, 3, or nullopt for 2 where every value fits int16 and 3
 // where one doesn't. Raises ValueError for another version, or where 2 can't hold the values.
 c10::IValue write_state(
-    const std::string& op, const UnpackedConv& conv, std::optional<int64_t> version);
+    std::string_view op, const UnpackedConv& conv, std::optional<int64_t> version);
 
 PlainState write_plain_state(const UnpackedConv& conv);
 // Part of read_state.
-SavedConv read_plain_state(const std::string& op, const c10::IValue& state);
+SavedConv read_plain_state(std::string_view op, const c10::IValue& state);
 
 }  // namespace qconv

@@ -28,7 +28,7 @@ at::Tensor int16_tensor(const std::vector<int64_t>& values) {
 }  // namespace
 
 c10::IValue write_state(
-    const std::string& op, const UnpackedConv& conv, std::optional<int64_t> version) {
+    std::string_view op, const UnpackedConv& conv, std::optional<int64_t> version) {
   const ConvGeometry& geometry = conv.description.geometry;
   const std::vector<int64_t> config =
       write_config(geometry, geometry.spatial_dims(), geometry.transposed ? kFlagTransposed : 0);

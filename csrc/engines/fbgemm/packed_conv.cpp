@@ -107,7 +107,7 @@ class FbgemmPackedConv final : public PackedConv {
   }
 
   void run(
-      const std::string& op, const RunShape& shape, const Activation& input,
+      std::string_view op, const RunShape& shape, const Activation& input,
       const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const override {
     const RequantizationScales scales =
         requantization_scales(op, *conv_, input.scale, quantization.scale, largest_absolute_sum_);

@@ -34,7 +34,7 @@ bool products_are_normal(const ConvDescription& conv, double input_scale) {
 }
 
 RequantizationScales requantization_scales(
-    const std::string& op, const ConvDescription& conv, double input_scale, double output_scale,
+    std::string_view op, const ConvDescription& conv, double input_scale, double output_scale,
     int64_t largest_absolute_sum) {
   RequantizationScales result;
   const auto input = static_cast<float>(input_scale);

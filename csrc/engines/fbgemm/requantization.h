@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engines/engine.h"
@@ -23,7 +23,7 @@ struct RequantizationScales {
 // largest_absolute_sum: WeightFacts::largest_absolute_sum.
 // Raises ValueError where the product of the scales leaves float32's normal numbers.
 RequantizationScales requantization_scales(
-    const std::string& op, const ConvDescription& conv, double input_scale, double output_scale,
+    std::string_view op, const ConvDescription& conv, double input_scale, double output_scale,
     int64_t largest_absolute_sum);
 
 // Whether input scale * weight scale is a normal float32 number for every channel.

@@ -19,7 +19,7 @@ class MissingOnednnEngine final : public Engine {
     return std::nullopt;
   }
   std::unique_ptr<const PackedConv> pack(
-      const std::string& op, std::shared_ptr<const ConvDescription>, const at::Tensor&,
+      std::string_view op, std::shared_ptr<const ConvDescription>, const at::Tensor&,
       const WeightFacts&) const override {
     QCONV_CHECK_IMPLEMENTED(false, op, kReason);
   }

@@ -22,7 +22,7 @@ Float32Range::Float32Range(const ConvDescription& conv, const WeightFacts& facts
 }
 
 void Float32Range::check_scales(
-    const std::string& op, double input_scale, double output_scale) const {
+    std::string_view op, double input_scale, double output_scale) const {
   for (const Extreme& extreme : {smallest_, largest_}) {
     const float product = static_cast<float>(input_scale) * extreme.scale;
     check_float32_scales(

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <string>
+#include <string_view>
 
 #include "conv/description.h"
 #include "engines/exact/weight_facts.h"
@@ -15,7 +15,7 @@ class Float32Range {
   Float32Range(const ConvDescription& conv, const WeightFacts& facts);
 
   // Raises ValueError, starting with op, where the products of the scales leave them.
-  void check_scales(const std::string& op, double input_scale, double output_scale) const;
+  void check_scales(std::string_view op, double input_scale, double output_scale) const;
 
   bool holds(double input_scale) const;
   bool holds(double input_scale, double output_scale) const;

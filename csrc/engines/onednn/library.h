@@ -4,6 +4,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <string>
+#include <string_view>
 
 #include "conv/check.h"
 
@@ -26,7 +27,7 @@ std::string version_string();  // "3.2.0"
 
 // Calls use(), and turns what oneDNN throws into NotImplementedError.
 template <typename Use>
-auto with_clear_errors(const std::string& op, const Use& use) {
+auto with_clear_errors(std::string_view op, const Use& use) {
   try {
     return use();
   } catch (const dnnl::error& error) {

@@ -40,7 +40,7 @@ class OnednnEngine final : public Engine {
   }
 
   std::unique_ptr<const PackedConv> pack(
-      const std::string& op, std::shared_ptr<const ConvDescription> conv,
+      std::string_view op, std::shared_ptr<const ConvDescription> conv,
       const at::Tensor& grouped_weight, const WeightFacts& facts) const override {
     return onednn::with_clear_errors(
         op, [&] { return onednn::pack_conv(op, std::move(conv), grouped_weight, facts); });

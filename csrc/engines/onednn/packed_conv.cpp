@@ -34,7 +34,7 @@ int64_t representative_size(const ConvGeometry& geometry, int dim) {
 }
 
 // oneDNN chooses the weight's layout for one input size.
-RunShape representative_shape(const std::string& op, const ConvGeometry& geometry) {
+RunShape representative_shape(std::string_view op, const ConvGeometry& geometry) {
   RunShape shape;
   shape.batch = 1;
   for (int i = 0; i < geometry.spatial_dims(); ++i) {
@@ -57,7 +57,7 @@ bool fits_32_bits(const Dims& size, int64_t batch, int64_t channels) {
 class OnednnPackedConv final : public PackedConv {
  public:
   OnednnPackedConv(
-      const std::string& op, std::shared_ptr<const ConvDescription> conv,
+      std::string_view op, std::shared_ptr<const ConvDescription> conv,
       const at::Tensor& grouped_weight, const WeightFacts& facts)
       : conv_(std::move(conv)),
         no_pair_saturates_(facts.no_pair_saturates),
@@ -79,7 +79,7 @@ class OnednnPackedConv final : public PackedConv {
   }
 
   void run(
-      const std::string& op, const RunShape& shape, const Activation& input,
+      std::string_view op, const RunShape& shape, const Activation& input,
       const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const override {
     Epilogue epilogue;
     epilogue.function =
@@ -98,8 +98,8 @@ class OnednnPackedConv final : public PackedConv {
   }
 
   bool run_fused(
-      const std::string& op, const RunShape& shape, const Activation& input,
-      const Epilogue& epilogue, const Output& output) const override {
+      std::string_view op, const RunShape& shape, const Activation& input, const Epilogue& epilogue,
+      const Output& output) const override {
     const bool quantized = is_quantized(output.dtype);
     if (quantized) {
       range_.check_scales(op, input.scale, output.quantization.scale);
@@ -133,8 +133,8 @@ class OnednnPackedConv final : public PackedConv {
  private:
   // Returns false, having done nothing, where oneDNN has no implementation that is right.
   bool run_primitive(
-      const std::string& op, const RunShape& shape, const Activation& input,
-      const Epilogue& epilogue, const Output& output) const {
+      std::string_view op, const RunShape& shape, const Activation& input, const Epilogue& epilogue,
+      const Output& output) const {
     const auto& addend = epilogue.addend;
     // oneDNN adds what lies in the output's memory, where the addend's type must fit.
     if (!weight_ || !fits_32_bits(shape.input_size, shape.batch, conv_->geometry.in_channels) ||
@@ -248,7 +248,7 @@ class OnednnPackedConv final : public PackedConv {
 }  // namespace
 
 std::unique_ptr<const PackedConv> pack_conv(
-    const std::string& op, std::shared_ptr<const ConvDescription> conv,
+    std::string_view op, std::shared_ptr<const ConvDescription> conv,
     const at::Tensor& grouped_weight, const WeightFacts& facts) {
   return std::make_unique<OnednnPackedConv>(op, std::move(conv), grouped_weight, facts);
 }

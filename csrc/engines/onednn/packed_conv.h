@@ -9,7 +9,7 @@ namespace qconv::onednn {
 
 // grouped_weight: see weight_layout.h. Raises dnnl::error.
 std::unique_ptr<const PackedConv> pack_conv(
-    const std::string& op, std::shared_ptr<const ConvDescription> conv,
+    std::string_view op, std::shared_ptr<const ConvDescription> conv,
     const at::Tensor& grouped_weight, const WeightFacts& facts);
 
 }  // namespace qconv::onednn

@@ -19,7 +19,7 @@ class QnnpackPackedConv : public PackedConv {
       : conv_(std::move(conv)), largest_absolute_sum_(facts.largest_absolute_sum) {}
 
   void run(
-      const std::string& op, const RunShape& shape, const Activation& input,
+      std::string_view op, const RunShape& shape, const Activation& input,
       const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const override {
     const QnnpackRequantization requantization =
         qnnpack_requantization(op, *conv_, input.scale, quantization.scale, largest_absolute_sum_);

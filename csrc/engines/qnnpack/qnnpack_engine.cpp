@@ -53,7 +53,7 @@ class QnnpackEngine final : public Engine {
   }
 
   std::unique_ptr<const PackedConv> pack(
-      const std::string&, std::shared_ptr<const ConvDescription> conv,
+      std::string_view, std::shared_ptr<const ConvDescription> conv,
       const at::Tensor& grouped_weight, const WeightFacts& facts) const override {
     return pack_qnnpack_conv(std::move(conv), grouped_weight, facts);
   }

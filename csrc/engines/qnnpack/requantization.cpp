@@ -21,7 +21,7 @@ constexpr double kLargestInt32 = 2147483000.0;
 }  // namespace
 
 QnnpackRequantization qnnpack_requantization(
-    const std::string& op, const ConvDescription& conv, double input_scale, double output_scale,
+    std::string_view op, const ConvDescription& conv, double input_scale, double output_scale,
     int64_t largest_absolute_sum) {
   QnnpackRequantization result;
   result.multipliers.assign(conv.geometry.out_channels + kQnnpackReach, 1.0F);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engines/engine.h"
@@ -22,7 +22,7 @@ struct QnnpackRequantization {
 // Raises ValueError where the product of the scales leaves float32's normal numbers.
 // largest_absolute_sum: WeightFacts::largest_absolute_sum.
 QnnpackRequantization qnnpack_requantization(
-    const std::string& op, const ConvDescription& conv, double input_scale, double output_scale,
+    std::string_view op, const ConvDescription& conv, double input_scale, double output_scale,
     int64_t largest_absolute_sum);
 
 // The bias rounded to multiples of input scale * weight scale, one entry per output channel.
