@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 
 BIN := $(VENV)/bin
-CXX_FILES = $(shell find csrc test/native benchmarks/native -name '*.h' -o -name '*.cpp' -o -name '*.c')
+CXX_FILES = $(shell find csrc test/native benchmarks -name '*.h' -o -name '*.cpp' -o -name '*.c')
 CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja
 
 .DEFAULT_GOAL := help

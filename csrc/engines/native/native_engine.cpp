@@ -39,7 +39,7 @@ class NativeEngine final : public Engine {
   }
 
   std::unique_ptr<const PackedConv> pack(
-      const std::string& op, std::shared_ptr<const ConvDescription> conv,
+      std::string_view op, std::shared_ptr<const ConvDescription> conv,
       const at::Tensor& grouped_weight, const WeightFacts&) const override {
     return pack_native_conv(op, std::move(conv), grouped_weight);
   }

@@ -18,7 +18,7 @@ namespace {
 
 // The core's complaints as ValueErrors of the op.
 template <typename Call>
-auto raising_value_errors(const std::string& op, const Call& call) {
+auto raising_value_errors(std::string_view op, const Call& call) {
   try {
     return call();
   } catch (const std::invalid_argument& error) {
@@ -35,7 +35,7 @@ class NativePackedConv final : public PackedConv {
                 buffer_.const_data_ptr<uint8_t>(), static_cast<size_t>(buffer_.numel()), false)) {}
 
   void run(
-      const std::string& op, const RunShape& shape, const Activation& input,
+      std::string_view op, const RunShape& shape, const Activation& input,
       const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const override {
     native::RunOutput place;
     place.data = output;
@@ -76,7 +76,7 @@ class NativePackedConv final : public PackedConv {
 }  // namespace
 
 std::unique_ptr<const PackedConv> pack_native_conv(
-    const std::string& op, std::shared_ptr<const ConvDescription> conv,
+    std::string_view op, std::shared_ptr<const ConvDescription> conv,
     const at::Tensor& grouped_weight) {
   native::PackSource source;
   source.conv = to_native(conv->geometry);
