@@ -10,7 +10,7 @@ from torch_qconv_prepack import _library
 
 __version__ = _library.load().version
 
-from torch_qconv_prepack import _fake_kernels, checkpoint
+from torch_qconv_prepack import _fake_kernels, _torch_function, checkpoint
 from torch_qconv_prepack._default_engine import EngineContext, default_engine, engine
 from torch_qconv_prepack._describe import ConvSummary, describe
 from torch_qconv_prepack._engine_info import EngineInfo, engines
@@ -18,6 +18,7 @@ from torch_qconv_prepack._params import PackedParams
 from torch_qconv_prepack._states import from_quantized, from_state, get_state
 
 _fake_kernels.register()
+_torch_function.register()
 
 __all__ = [
     "ConvSummary",
