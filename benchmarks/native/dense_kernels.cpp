@@ -27,28 +27,17 @@ struct Layer {
 };
 
 constexpr Layer kLayers[] = {
-    {"64->64 3x3 56", 64, 64, 3, 1, 56},
-    {"64->64 1x1 56", 64, 64, 1, 1, 56},
-    {"64->256 1x1 56", 64, 256, 1, 1, 56},
-    {"256->64 1x1 56", 256, 64, 1, 1, 56},
-    {"128->128 3x3 s2 56", 128, 128, 3, 2, 56},
-    {"128->128 3x3 28", 128, 128, 3, 1, 28},
-    {"512->128 1x1 28", 512, 128, 1, 1, 28},
-    {"256->256 3x3 14", 256, 256, 3, 1, 14},
-    {"1024->256 1x1 14", 1024, 256, 1, 1, 14},
-    {"512->512 3x3 7", 512, 512, 3, 1, 7},
-    {"2048->512 1x1 7", 2048, 512, 1, 1, 7},
-    {"512->2048 1x1 7", 512, 2048, 1, 1, 7},
-    {"32->16 1x1 112", 32, 16, 1, 1, 112},
-    {"16->96 1x1 112", 16, 96, 1, 1, 112},
-    {"96->24 1x1 56", 96, 24, 1, 1, 56},
-    {"24->144 1x1 56", 24, 144, 1, 1, 56},
-    {"144->32 1x1 28", 144, 32, 1, 1, 28},
-    {"32->192 1x1 28", 32, 192, 1, 1, 28},
-    {"64->384 1x1 14", 64, 384, 1, 1, 14},
-    {"576->96 1x1 14", 576, 96, 1, 1, 14},
-    {"96->576 1x1 14", 96, 576, 1, 1, 14},
-    {"160->960 1x1 7", 160, 960, 1, 1, 7},
+    {"64->64 3x3 56", 64, 64, 3, 1, 56},        {"64->64 1x1 56", 64, 64, 1, 1, 56},
+    {"64->256 1x1 56", 64, 256, 1, 1, 56},      {"256->64 1x1 56", 256, 64, 1, 1, 56},
+    {"128->128 3x3 s2 56", 128, 128, 3, 2, 56}, {"128->128 3x3 28", 128, 128, 3, 1, 28},
+    {"512->128 1x1 28", 512, 128, 1, 1, 28},    {"256->256 3x3 14", 256, 256, 3, 1, 14},
+    {"1024->256 1x1 14", 1024, 256, 1, 1, 14},  {"512->512 3x3 7", 512, 512, 3, 1, 7},
+    {"2048->512 1x1 7", 2048, 512, 1, 1, 7},    {"512->2048 1x1 7", 512, 2048, 1, 1, 7},
+    {"32->16 1x1 112", 32, 16, 1, 1, 112},      {"16->96 1x1 112", 16, 96, 1, 1, 112},
+    {"96->24 1x1 56", 96, 24, 1, 1, 56},        {"24->144 1x1 56", 24, 144, 1, 1, 56},
+    {"144->32 1x1 28", 144, 32, 1, 1, 28},      {"32->192 1x1 28", 32, 192, 1, 1, 28},
+    {"64->384 1x1 14", 64, 384, 1, 1, 14},      {"576->96 1x1 14", 576, 96, 1, 1, 14},
+    {"96->576 1x1 14", 96, 576, 1, 1, 14},      {"160->960 1x1 7", 160, 960, 1, 1, 7},
     {"960->320 1x1 7", 960, 320, 1, 1, 7},
 };
 
@@ -61,30 +50,30 @@ struct Kernel {
 };
 
 double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 constexpr int64_t kPeakSteps = 400'000;
 constexpr int kRounds = 25;
 
 // 12 chains of a multiplying instruction (with its addition, for vpmaddwd) without any memory.
-#define QCONV_PEAK(name, target_name, text, multiply_adds)                                        \
-  __attribute__((target(target_name), noinline)) double name() {                                  \
-    double fastest = 1;                                                                           \
-    for (int round = 0; round < kRounds; ++round) {                                               \
-    const double begin = seconds();                                                               \
-    for (int64_t i = 0; i < kPeakSteps; ++i) {                                                    \
-      __asm__ volatile(text(0) text(1) text(2) text(3) text(4) text(5) text(6) text(7) text(8)    \
-                           text(9) text(10) text(11)::                                            \
-                               : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",  \
-                                 "xmm8", "xmm9", "xmm10", "xmm11", "xmm13");                      \
-    }                                                                                             \
-    fastest = std::min(fastest, seconds() - begin); \
-    } \
-    return 12.0 * multiply_adds * kPeakSteps / fastest;                               \
+#define QCONV_PEAK(name, target_name, text, multiply_adds)                                         \
+  __attribute__((target(target_name), noinline)) double name() {                                   \
+    double fastest = 1;                                                                            \
+    for (int round = 0; round < kRounds; ++round) {                                                \
+      const double begin = seconds();                                                              \
+      for (int64_t i = 0; i < kPeakSteps; ++i) {                                                   \
+        __asm__ volatile(text(0) text(1) text(2) text(3) text(4) text(5) text(6) text(7) text(8)   \
+                             text(9) text(10) text(11)::                                           \
+                                 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", \
+                                   "xmm8", "xmm9", "xmm10", "xmm11", "xmm13");                     \
+      }                                                                                            \
+      fastest = std::min(fastest, seconds() - begin);                                              \
+    }                                                                                              \
+    return 12.0 * multiply_adds * kPeakSteps / fastest;                                            \
   }
-#define QCONV_VPMADDWD(i) "vpmaddwd %%ymm15, %%ymm14, %%ymm13\n vpaddd %%ymm13, %%ymm" #i ", %%ymm" #i "\n"
+#define QCONV_VPMADDWD(i) \
+  "vpmaddwd %%ymm15, %%ymm14, %%ymm13\n vpaddd %%ymm13, %%ymm" #i ", %%ymm" #i "\n"
 #define QCONV_VPDPBUSD(i) "%{evex%} vpdpbusd %%ymm15, %%ymm14, %%ymm" #i "\n"
 #define QCONV_VPDPBUSD_VEX(i) "%{vex%} vpdpbusd %%ymm15, %%ymm14, %%ymm" #i "\n"
 #define QCONV_VPDPBUSD_ZMM(i) "vpdpbusd %%zmm15, %%zmm14, %%zmm" #i "\n"
@@ -164,8 +153,8 @@ class Bench {
     arguments_.output.row_width = out_size_;
   }
 
-  // As many rows a call as have their activations in kCallBytes; they are joined where the pixels of
-  // several have a constant distance.
+  // As many rows a call as have their activations in kCallBytes; they are joined where the pixels
+  // of several have a constant distance.
   void run(const Kernel& kernel) {
     constexpr int64_t kCallBytes = 65536;
     const int64_t row_elements = padded_size_ * depth_;

@@ -17,9 +17,15 @@ namespace {
 
 struct DotEvex {
   using Element = uint8_t;
+  static constexpr int kStepsPerTurn = 1;
 
-  static inline QCONV_INLINE void add(__m256i& sums, __m256i activation, __m256i weight) {
-    __asm__("%{evex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(activation), "x"(weight));
+  template <int kVectors>
+  static inline QCONV_INLINE void add(
+      __m256i (&sums)[kVectors], const StepValues& values, const __m256i (&weights)[kVectors]) {
+    const __m256i broadcast = _mm256_set1_epi32(values);
+    unrolled<kVectors>([&](auto v) QCONV_INLINE {
+      __asm__("%{evex%} vpdpbusd %2, %1, %0" : "+x"(sums[v]) : "x"(broadcast), "x"(weights[v]));
+    });
   }
 };
 

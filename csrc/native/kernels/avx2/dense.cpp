@@ -27,9 +27,34 @@ namespace {
 
 struct DotWide {
   using Element = uint16_t;
+  static constexpr int kStepsPerTurn = 2;  // a quad
 
-  static inline QCONV_INLINE void add(__m256i& sums, __m256i activation, __m256i weight) {
-    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(activation, weight));
+  // As intrinsics, gcc adds up the products of neighbouring steps first and runs out of registers.
+  // Like this, sums, weights and temporaries of the largest tile take exactly the 16 that there
+  // are.
+  static inline QCONV_INLINE void add(
+      __m256i (&sums)[1], const StepValues& values, const __m256i (&weights)[1]) {
+    __m256i products;
+    __asm__(
+        "vpbroadcastd %2, %1\n\t"
+        "vpmaddwd %3, %1, %1\n\t"
+        "vpaddd %1, %0, %0"
+        : "+x"(sums[0]), "=&x"(products)
+        : "m"(values), "x"(weights[0]));
+  }
+
+  static inline QCONV_INLINE void add(
+      __m256i (&sums)[2], const StepValues& values, const __m256i (&weights)[2]) {
+    __m256i broadcast;
+    __m256i products;
+    __asm__(
+        "vpbroadcastd %4, %2\n\t"
+        "vpmaddwd %5, %2, %3\n\t"
+        "vpmaddwd %6, %2, %2\n\t"
+        "vpaddd %3, %0, %0\n\t"
+        "vpaddd %2, %1, %1"
+        : "+x"(sums[0]), "+x"(sums[1]), "=&x"(broadcast), "=&x"(products)
+        : "m"(values), "x"(weights[0]), "x"(weights[1]));
   }
 };
 
@@ -68,7 +93,8 @@ void fill_panel(
         const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + v.value);
         auto* const to = reinterpret_cast<__m256i*>(panel) + v.value;
         _mm256_store_si256(to, _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, first), 8));
-        _mm256_store_si256(to + kBlockVectors, _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, second), 8));
+        _mm256_store_si256(
+            to + kBlockVectors, _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, second), 8));
       });
       from += quad_bytes;
       panel += kQuadSteps * kPanelStepBytes;
@@ -119,8 +145,7 @@ void compute_block(
             .weight_step_bytes = kPanelStepBytes,
             .weight_tap_bytes = 0,
         };
-        compute_pixels<DotWide>(
-            arguments, block, channel, begin, end, scratch.sums, adds, last);
+        compute_pixels<DotWide>(arguments, block, channel, begin, end, scratch.sums, adds, last);
         adds = true;
       });
 }

@@ -7,9 +7,10 @@
 // project's headers, so that it is compiled for their instruction set; all of it is theirs alone
 // (unnamed namespace).
 //
-// A `Dot` says how a step adds up: Dot::Element is the type of activations, and
-// Dot::add(sums, activation, weight) adds to each of 8 int32 the products of 4 bytes of
-// activation with 4 bytes of weight.
+// A `Dot` says how a step adds up: Dot::Element is the type of activations,
+// Dot::add(sums, values, weights) adds to each int32 of one or two vectors of sums the products of
+// 4 bytes of activation with 4 bytes of weights, and Dot::kStepsPerTurn divides all numbers of
+// steps.
 //
 // Registers: 12 hold sums, 2 the weights of a step, 1 the broadcast activation, 1 is for Dot.
 
@@ -23,7 +24,8 @@ namespace {
 constexpr int kTilePixels = 6;
 constexpr int kVectorColumns = 8;  // output channels
 constexpr int kBlockVectors = kBlockColumns / kVectorColumns;
-constexpr int64_t kStepBytes = 4;  // of activation that a step reads of each pixel
+// What a step reads of the activation of each pixel.
+using StepValues = int32_t __attribute__((may_alias, aligned(1)));
 // Pixels that pass over a block of output channels before the next block begins: their activations
 // stay in the second-level cache.
 constexpr int64_t kGroupPixels = 256;
@@ -85,9 +87,9 @@ struct Tiles {
 template <typename Dot, int kPixels, int kVectors>
 inline QCONV_INLINE void add_products(
     const Block& block, const typename Dot::Element* activation,
-    __m256i (&sums)[kPixels * kVectors]) {
+    __m256i (&sums)[kPixels][kVectors]) {
   using Element = typename Dot::Element;
-  constexpr int64_t kStepElements = kStepBytes / sizeof(Element);
+  constexpr int64_t kStepElements = sizeof(StepValues) / sizeof(Element);
   const Depth& depth = block.depth;
   const int64_t stride = block.pixel_stride;
   const auto* weight = static_cast<const uint8_t*>(block.weight);
@@ -98,24 +100,22 @@ inline QCONV_INLINE void add_products(
     constexpr int kPointers = (kPixels + 2) / 3;
     const Element* pointers[kPointers];
     unrolled<kPointers>([&](auto i) QCONV_INLINE {
-      pointers[i] =
-          activation + depth.tap_offsets[tap] + 3 * i.value * stride;
+      pointers[i] = activation + depth.tap_offsets[tap] + 3 * i.value * stride;
     });
-    for (int64_t step = 0; step < depth.steps; ++step) {
-      __m256i weights[kVectors];
-      unrolled<kVectors>([&](auto v) QCONV_INLINE {
-        weights[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weight) + v.value);
-      });
-      weight += weight_step_bytes;
-      unrolled<kPixels>([&](auto p) QCONV_INLINE {
-        int32_t values;
-        std::memcpy(&values, pointers[p / 3] + p % 3 * stride, sizeof(values));
-        const __m256i broadcast = _mm256_set1_epi32(values);
+    for (int64_t step = 0; step < depth.steps; step += Dot::kStepsPerTurn) {
+      unrolled<Dot::kStepsPerTurn>([&](auto turn) QCONV_INLINE {
+        __m256i weights[kVectors];
         unrolled<kVectors>([&](auto v) QCONV_INLINE {
-          Dot::add(sums[p.value * kVectors + v.value], broadcast, weights[v]);
+          weights[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weight) + v.value);
+        });
+        weight += weight_step_bytes;
+        unrolled<kPixels>([&](auto p) QCONV_INLINE {
+          const Element* const place = pointers[p / 3] + p % 3 * stride + turn * kStepElements;
+          Dot::add(sums[p], *reinterpret_cast<const StepValues*>(place), weights);
         });
       });
-      unrolled<kPointers>([&](auto i) QCONV_INLINE { pointers[i] += kStepElements; });
+      unrolled<kPointers>([&](auto i)
+                              QCONV_INLINE { pointers[i] += Dot::kStepsPerTurn * kStepElements; });
     }
     weight += depth.weight_tap_bytes;
   }
@@ -159,7 +159,7 @@ __attribute__((noinline)) void store_partly(
 
 template <int kPixels, int kVectors>
 inline QCONV_INLINE void store_bytes(
-    const Block& block, uint8_t* output, const __m256i (&sums)[kPixels * kVectors]) {
+    const Block& block, uint8_t* output, const __m256i (&sums)[kPixels][kVectors]) {
   constexpr int kCount = kPixels * kVectors;
   constexpr int kPacks = (kCount + 3) / 4;
   const float* const multiplier = block.multiplier;
@@ -171,7 +171,7 @@ inline QCONV_INLINE void store_bytes(
       constexpr int kVector = kWanted < kCount ? kWanted : kCount - 1;
       constexpr int kChannel = kVector % kVectors * kVectorColumns;
       return rounded(
-          sums[kVector], _mm256_loadu_ps(multiplier + kChannel),
+          sums[kVector / kVectors][kVector % kVectors], _mm256_loadu_ps(multiplier + kChannel),
           _mm256_loadu_ps(offset + kChannel));
     };
     bytes[pack] =
@@ -208,23 +208,26 @@ void compute_tiles(const Block& block, const Tiles& tiles) {
   auto* output = static_cast<uint8_t*>(tiles.output);
   int32_t* kept = tiles.sums;
   for (int64_t i = 0; i < tiles.count; ++i) {
-    __m256i sums[kPixels * kVectors];
-    const auto place = [&](auto vector) QCONV_INLINE {
-      return reinterpret_cast<__m256i*>(
-          kept + vector / kVectors * kBlockColumns + vector % kVectors * kVectorColumns);
+    __m256i sums[kPixels][kVectors];
+    const auto for_each_sum = [&](const auto& body) QCONV_INLINE {
+      unrolled<kPixels>([&](auto p) QCONV_INLINE {
+        unrolled<kVectors>([&](auto v) QCONV_INLINE {
+          body(sums[p][v], reinterpret_cast<__m256i*>(kept + p * kBlockColumns) + v.value);
+        });
+      });
     };
     if (tiles.adds) {
-      unrolled<kPixels * kVectors>(
-          [&](auto v) QCONV_INLINE { sums[v] = _mm256_loadu_si256(place(v)); });
+      for_each_sum([](__m256i& sum, const __m256i* place)
+                       QCONV_INLINE { sum = _mm256_loadu_si256(place); });
     } else {
-      unrolled<kPixels * kVectors>([&](auto v) QCONV_INLINE { sums[v] = _mm256_setzero_si256(); });
+      for_each_sum([](__m256i& sum, const __m256i*) QCONV_INLINE { sum = _mm256_setzero_si256(); });
     }
     add_products<Dot, kPixels, kVectors>(block, activation, sums);
     if (tiles.finishes) {
       store_bytes<kPixels, kVectors>(block, output, sums);
     } else {
-      unrolled<kPixels * kVectors>(
-          [&](auto v) QCONV_INLINE { _mm256_storeu_si256(place(v), sums[v]); });
+      for_each_sum([](const __m256i& sum, __m256i* place)
+                       QCONV_INLINE { _mm256_storeu_si256(place, sum); });
     }
     activation += kPixels * block.pixel_stride;
     output += kPixels * block.output_pixel_stride;
@@ -316,8 +319,8 @@ inline QCONV_INLINE int64_t columns_at(const DenseArguments& arguments, int64_t 
 }
 
 // Calls body(first pixel, pixels of a tile, tiles, elements from the output's beginning) for tiles
-// that cover those pixels of [begin, end) that are stored. A tile lies within one row of the output;
-// rows that touch are one.
+// that cover those pixels of [begin, end) that are stored. A tile lies within one row of the
+// output; rows that touch are one.
 template <typename Body>
 inline QCONV_INLINE void for_each_tiles(
     const OutputPlace& output, int64_t begin, int64_t end, const Body& body) {

@@ -23,10 +23,17 @@ namespace {
 
 struct DotVnni {
   using Element = uint8_t;
+  static constexpr int kStepsPerTurn = 1;
 
   // As an intrinsic, gcc 12 copies the accumulator before every instruction.
-  static inline QCONV_INLINE void add(__m256i& sums, __m256i activation, __m256i weight) {
-    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(activation), "x"(weight));
+  // As an intrinsic, gcc 12 copies the accumulator before every instruction.
+  template <int kVectors>
+  static inline QCONV_INLINE void add(
+      __m256i (&sums)[kVectors], const StepValues& values, const __m256i (&weights)[kVectors]) {
+    const __m256i broadcast = _mm256_set1_epi32(values);
+    unrolled<kVectors>([&](auto v) QCONV_INLINE {
+      __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums[v]) : "x"(broadcast), "x"(weights[v]));
+    });
   }
 };
 
