@@ -73,21 +73,23 @@ void naive(const DenseArguments& a, void* output) {
       const int64_t columns = last ? a.last_columns : kBlockColumns;
       uint32_t sum = 0;
       for (int64_t t = 0; t < a.taps; ++t) {
-        const uint8_t* x = static_cast<const uint8_t*>(a.activation) + p * a.pixel_stride +
-            a.tap_offsets[t];
+        const uint8_t* x =
+            static_cast<const uint8_t*>(a.activation) + p * a.pixel_stride + a.tap_offsets[t];
         for (int64_t k = 0; k < depth; ++k) {
           const int64_t quad = t * a.k_blocks * a.quads + k / kQuad;
           sum += static_cast<uint32_t>(
-              x[k] * a.weight[block * a.block_stride +
-                              (quad * columns + c % kBlockColumns) * kQuad + k % kQuad]);
+              x[k] *
+              a.weight
+                  [block * a.block_stride + (quad * columns + c % kBlockColumns) * kQuad +
+                   k % kQuad]);
         }
       }
       if (a.weight_zero_points != nullptr) {
         sum -= static_cast<uint32_t>(a.weight_zero_points[c]) *
             static_cast<uint32_t>(a.activation_sums[p]);
       }
-      const int64_t place = p / a.output.row_pitch * a.output.row_stride +
-          column * a.output.pixel_stride + c;
+      const int64_t place =
+          p / a.output.row_pitch * a.output.row_stride + column * a.output.pixel_stride + c;
       if (a.to_sums) {
         static_cast<int32_t*>(output)[place] = static_cast<int32_t>(sum);
         continue;
@@ -153,8 +155,7 @@ bool run_case(Generator& random, int number) {
   a.last_columns = tail == 0 || random.chance(30) ? kBlockColumns : (tail + 3) / 4 * 4;
   const int64_t blocks = (a.out_channels + kBlockColumns - 1) / kBlockColumns;
   a.block_stride = a.taps * depth * kBlockColumns;
-  GuardedBytes weight(
-      (blocks - 1) * a.block_stride + a.taps * depth * a.last_columns + 64);
+  GuardedBytes weight((blocks - 1) * a.block_stride + a.taps * depth * a.last_columns + 64);
   random.fill(weight.data(), weight.size(), extreme);
   a.weight = weight.data<int8_t>();
 
@@ -179,10 +180,10 @@ bool run_case(Generator& random, int number) {
   a.requantization.multiplier = multiplier.data<float>();
   a.requantization.offset = offset.data<float>();
   a.requantization.zero_point = static_cast<int32_t>(random.between(0, 255));
-  a.requantization.low = static_cast<uint8_t>(
-      random.chance(50) ? 0 : random.between(0, a.requantization.zero_point));
-  a.requantization.high = static_cast<uint8_t>(
-      random.chance(50) ? 255 : random.between(a.requantization.low, 255));
+  a.requantization.low =
+      static_cast<uint8_t>(random.chance(50) ? 0 : random.between(0, a.requantization.zero_point));
+  a.requantization.high =
+      static_cast<uint8_t>(random.chance(50) ? 255 : random.between(a.requantization.low, 255));
 
   a.to_sums = random.chance(25);
   const int64_t element = a.to_sums ? 4 : 1;
@@ -190,13 +191,14 @@ bool run_case(Generator& random, int number) {
   a.output.row_pitch = random.chance(30) ? a.pixels : random.between(1, 2 + a.pixels);
   a.output.row_width =
       random.chance(40) ? a.output.row_pitch : random.between(1, a.output.row_pitch);
-  a.output.row_stride = a.output.row_width * a.output.pixel_stride +
-      (random.chance(50) ? 0 : random.between(0, 100));
+  a.output.row_stride =
+      a.output.row_width * a.output.pixel_stride + (random.chance(50) ? 0 : random.between(0, 100));
   int64_t end = 0;
   for (int64_t p = 0; p < a.pixels; ++p) {
     if (p % a.output.row_pitch < a.output.row_width) {
       end = std::max(
-          end, p / a.output.row_pitch * a.output.row_stride +
+          end,
+          p / a.output.row_pitch * a.output.row_stride +
               p % a.output.row_pitch * a.output.pixel_stride + a.out_channels);
     }
   }

@@ -1,5 +1,7 @@
 #include "avx_vnni_evex.h"
 
+#if defined(__x86_64__)
+
 #include <immintrin.h>
 
 #include <cstring>
@@ -10,7 +12,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 
-#include "native/kernels/avx_vnni/unwidened.h"
+#include "native/kernels/avx2/unwidened.h"
 
 namespace qconv::native {
 namespace {
@@ -38,3 +40,5 @@ void dense_avx_vnni_evex(const DenseArguments& arguments) {
 }  // namespace qconv::native
 
 #pragma GCC pop_options
+
+#endif

@@ -25,6 +25,7 @@ struct Kernel {
   DenseKernel dense;
   bool wide_activations;
   bool reads_padding;
+  uint8_t largest_activation = 255;
 };
 
 std::vector<Kernel> kernels() {
@@ -33,6 +34,10 @@ std::vector<Kernel> kernels() {
     const KernelSet* const set = kernel_set(entry.set);
     if (entry.supported && set->dense != nullptr) {
       found.push_back({entry.name, set->dense, set->widen != nullptr, set->reads_padding});
+    }
+    if (entry.supported && set->dense_below_128 != nullptr) {
+      const std::string name = entry.name + std::string(", activations below 128");
+      found.push_back({name, set->dense_below_128, false, set->reads_padding, 127});
     }
   }
 #if defined(__x86_64__)
@@ -146,7 +151,7 @@ class RunMemory {
 
  private:
   int32_t sum(int64_t pixel, int64_t channel) const;
-  void fill(Random& random);
+  void fill(uint8_t largest_activation, Random& random);
   void expect();
 
   Run run_;
@@ -194,15 +199,16 @@ RunMemory::RunMemory(const Run& run, const Kernel& kernel, Random& random)
       zero_points_(static_cast<size_t>(padded_channels(run)) * sizeof(int32_t)),
       activation_sums_(static_cast<size_t>(run.pixels) * sizeof(int32_t)),
       output_(static_cast<size_t>(outputs_) * (run.to_sums ? sizeof(int32_t) : 1)) {
-  fill(random);
+  fill(kernel.largest_activation, random);
   expect();
 }
 
-void RunMemory::fill(Random& random) {
+void RunMemory::fill(uint8_t largest_activation, Random& random) {
   auto* const activation = activation_.as<uint8_t>();
   const bool random_values = run_.values == Values::kRandom;
   for (int64_t i = 0; i < activations_; ++i) {
-    activation[i] = static_cast<uint8_t>(random_values ? random.between(0, 255) : 255);
+    activation[i] = static_cast<uint8_t>(
+        random_values ? random.between(0, largest_activation) : largest_activation);
   }
   const auto any_weight = [&] {
     return static_cast<int8_t>(
@@ -406,6 +412,28 @@ bool check_widening(const char* name, Widen widen, Random& random) {
   return true;
 }
 
+#if defined(__x86_64__)
+// A single large value at every place.
+bool check_below_128() {
+  for (int64_t count = 0; count <= 300; ++count) {
+    const GuardedMemory memory(static_cast<size_t>(count));
+    auto* const values = memory.as<uint8_t>();
+    std::fill(values, values + count, uint8_t{127});
+    bool right = all_below_128_avx2(values, count);
+    for (int64_t i = 0; i < count; ++i) {
+      values[i] = 128;
+      right = right && !all_below_128_avx2(values, count);
+      values[i] = 127;
+    }
+    if (!right) {
+      std::printf("all_below_128_avx2: wrong for a count of %ld\n", static_cast<long>(count));
+      return false;
+    }
+  }
+  return true;
+}
+#endif
+
 int test(int64_t runs, uint64_t seed) {
   const std::vector<Kernel> all = kernels();
   std::printf("seed %lu, kernels:", static_cast<unsigned long>(seed));
@@ -420,6 +448,7 @@ int test(int64_t runs, uint64_t seed) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx2")) {
     right = check_widening("widen_activations_avx2", widen_activations_avx2, random) && right;
+    right = check_below_128() && right;
   }
 #endif
   for (int64_t i = 0; i < runs; ++i) {

@@ -23,6 +23,8 @@ constexpr KernelSet kAvx2{
     .set = InstructionSet::kAvx2,
     .dense = dense_avx2,
     .widen = widen_activations_avx2,
+    .dense_below_128 = dense_below_128_avx2,
+    .all_below_128 = all_below_128_avx2,
     .depthwise = depthwise_avx2};
 constexpr KernelSet kAvxVnni{
     .set = InstructionSet::kAvxVnni, .dense = dense_avx_vnni, .depthwise = depthwise_avx_vnni};

@@ -9,4 +9,7 @@ namespace qconv::native {
 void widen_activations(const uint8_t* from, int64_t count, uint16_t* to);
 void widen_activations_avx2(const uint8_t* from, int64_t count, uint16_t* to);
 
+// Whether `dense_below_128` of a kernel set may be used.
+bool all_below_128_avx2(const uint8_t* activations, int64_t count);
+
 }  // namespace qconv::native

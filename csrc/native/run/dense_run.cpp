@@ -301,7 +301,23 @@ class DenseRun {
 }  // namespace
 
 void run_dense(const ConvRun& run) {
-  DenseRun(run).run();
+  // Activations of 7 bits, as reduce_range makes them, have kernels of their own on some sets.
+  const KernelSet& kernels = run.kernels;
+  const int64_t count = run.input.batch * run.input.size[0] * run.input.size[1] *
+      run.input.size[2] * run.packed.conv.in_channels;
+  if (kernels.dense_below_128 != nullptr && run.input.zero_point < 128 &&
+      kernels.all_below_128(run.input.data, count)) {
+    KernelSet narrow = kernels;
+    narrow.dense = kernels.dense_below_128;
+    narrow.widen = nullptr;
+    const ConvRun narrow_run{
+        run.packed,       run.input,          run.output_size,        narrow,
+        run.parallel_for, run.requantization, run.weight_zero_points, run.output,
+        run.to_sums};
+    DenseRun(narrow_run).run();
+  } else {
+    DenseRun(run).run();
+  }
 }
 
 std::string describe_dense(const ConvRun& run) {

@@ -7,4 +7,7 @@ namespace qconv::native {
 // Takes activations widened to uint16 (see widen.h).
 void dense_avx2(const DenseArguments& arguments);
 
+// Takes uint8 activations, none above 127.
+void dense_below_128_avx2(const DenseArguments& arguments);
+
 }  // namespace qconv::native

@@ -380,7 +380,9 @@ inline QCONV_INLINE void compute_pixels(
         tiles.count = count;
         compute_tiles<Dot>(block, tiles, pixels);
         if (last && needs_sums) {
-          finish_from_sums(block, tiles, pixels * count, arguments.activation_sums + first);
+          finish_from_sums(
+              block, tiles, pixels * count,
+              arguments.activation_sums == nullptr ? nullptr : arguments.activation_sums + first);
         }
       });
 }

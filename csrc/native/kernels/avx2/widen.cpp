@@ -34,6 +34,25 @@ void widen_activations_avx2(const uint8_t* from, int64_t count, uint16_t* to) {
   }
 }
 
+bool all_below_128_avx2(const uint8_t* activations, int64_t count) {
+  constexpr int64_t kStep = 128;
+  const uint8_t* const end = activations + count;
+  for (; end - activations >= kStep; activations += kStep) {
+    const auto* const vectors = reinterpret_cast<const __m256i*>(activations);
+    const __m256i all = _mm256_or_si256(
+        _mm256_or_si256(_mm256_loadu_si256(vectors), _mm256_loadu_si256(vectors + 1)),
+        _mm256_or_si256(_mm256_loadu_si256(vectors + 2), _mm256_loadu_si256(vectors + 3)));
+    if (_mm256_movemask_epi8(all) != 0) {
+      return false;
+    }
+  }
+  uint8_t rest = 0;
+  for (; activations < end; ++activations) {
+    rest |= *activations;
+  }
+  return rest < 128;
+}
+
 }  // namespace qconv::native
 
 #pragma GCC pop_options

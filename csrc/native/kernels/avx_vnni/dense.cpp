@@ -16,7 +16,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 
-#include "native/kernels/avx_vnni/unwidened.h"
+#include "native/kernels/avx2/unwidened.h"
 
 namespace qconv::native {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
 // The loops of a dense kernel that takes weights as they are packed and activations as they are,
-// on the tiles of avx2/tile.h. Included as that is, below a target pragma.
+// on the tiles of tile.h. Included as that is, below a target pragma.
 
 #include "native/kernels/avx2/tile.h"
 
