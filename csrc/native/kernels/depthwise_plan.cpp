@@ -72,9 +72,11 @@ class Planner {
     }
     for (size_t b = 0; b < bundles_.size(); ++b) {
       for (int64_t column = 0; column < shape.kernel_columns; column += bundles_[b].span) {
-        const DepthwisePlan::Tap tap{static_cast<int64_t>(b), column};
-        const bool first = is_used(tap, 0);
-        const bool second = plan_.output_rows == 2 && is_used(tap, 1);
+        DepthwisePlan::Tap tap;
+        tap.bundle = static_cast<int64_t>(b);
+        tap.column = column;
+        const bool first = find_kernel_taps(tap, 0);
+        const bool second = plan_.output_rows == 2 && find_kernel_taps(tap, 1);
         if (first || second) {
           taps_
               [first && second ? DepthwisePlan::kBoth
@@ -93,11 +95,20 @@ class Planner {
     }
   }
 
-  bool is_used(const DepthwisePlan::Tap& tap, int64_t output_row) const {
+  // Returns whether there are any.
+  bool find_kernel_taps(DepthwisePlan::Tap& tap, int64_t output_row) const {
+    const DepthwiseShape& shape = plan_.shape;
     const DepthwisePlan::Bundle& bundle = bundles_[static_cast<size_t>(tap.bundle)];
-    return std::any_of(bundle.sources, bundle.sources + bundle.count, [&](const auto& source) {
-      return plan_.kernel_tap(tap, source, output_row) >= 0;
-    });
+    bool any = false;
+    for (int64_t i = 0; i < bundle.count; ++i) {
+      const int64_t row = bundle.sources[i].row - output_row * shape.row_step;
+      const int64_t column = tap.column + bundle.sources[i].column;
+      if (row >= 0 && row < shape.kernel_rows && column < shape.kernel_columns) {
+        tap.kernel_taps[output_row][i] = row * shape.kernel_columns + column;
+        any = true;
+      }
+    }
+    return any;
   }
 
   double cost() const {
@@ -121,20 +132,13 @@ class Planner {
 
 }  // namespace
 
-int64_t DepthwisePlan::kernel_tap(const Tap& tap, const Source& source, int64_t output_row) const {
-  const int64_t row = source.row - output_row * shape.row_step;
-  const int64_t column = tap.column + source.column;
-  const bool inside = row >= 0 && row < shape.kernel_rows && column < shape.kernel_columns;
-  return inside ? row * shape.kernel_columns + column : -1;
-}
-
 const DepthwisePlan& plan_depthwise(const DepthwiseShape& shape) {
   thread_local Planner best;
   thread_local Planner other;
   if (best.holds(shape)) {
     return best.plan();
   }
-  const int64_t most_rows = shape.one_row || shape.row_step >= shape.kernel_rows ? 1 : 2;
+  const int64_t most_rows = shape.row_step >= shape.kernel_rows ? 1 : shape.most_output_rows;
   double lowest_cost = 0;
   for (int64_t output_rows = 1; output_rows <= most_rows; ++output_rows) {
     const int64_t input_rows = shape.kernel_rows + (output_rows - 1) * shape.row_step;

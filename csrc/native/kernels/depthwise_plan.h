@@ -11,8 +11,8 @@ struct DepthwiseShape {
   int64_t row_step = 1;  // see DepthwiseArguments
   int64_t stride = 1;
   int64_t dilation = 1;
-  bool one_row = false;     // there is only one row of output
-  int64_t lane_values = 4;  // input values that one lane of a vector holds: 4 bytes or 2 words
+  int64_t most_output_rows = 2;  // that a plan may compute together
+  int64_t lane_values = 4;       // input values that one lane of a vector holds: 4 bytes or 2 words
 
   bool operator==(const DepthwiseShape&) const = default;
 };
@@ -39,6 +39,9 @@ struct DepthwisePlan {
   struct Tap {
     int64_t bundle = 0;
     int64_t column = 0;  // kernel column at the bundle's position
+    // For each output row and source the kernel's tap (row * kernel_columns + column) whose weight
+    // the source is multiplied by; -1: none.
+    int64_t kernel_taps[2][4] = {{-1, -1, -1, -1}, {-1, -1, -1, -1}};
   };
   enum Users { kBoth, kFirst, kSecond, kUsers };
 
@@ -50,10 +53,6 @@ struct DepthwisePlan {
   const Tap* taps[kUsers] = {};  // by the output rows that use them
   int64_t tap_counts[kUsers] = {};
   const uint8_t* positions = nullptr;  // [position modulo stride][bundle]: whether any tap is there
-
-  // The tap of the kernel (row * kernel_columns + column) whose weight a source is multiplied by
-  // for an output row; -1: none.
-  int64_t kernel_tap(const Tap& tap, const Source& source, int64_t output_row) const;
 };
 
 // The cheapest plan. It belongs to the calling thread and is valid until its next call.

@@ -11,6 +11,7 @@ struct Ymm {
   static constexpr int64_t kChannels = 32;
   static constexpr int kTileRows = 1;
   static constexpr int kTileColumns = 4;
+  static constexpr bool kHas3x3 = false;
 
   static inline QCONV_INLINE Vector zero() { return _mm256_setzero_si256(); }
   static inline QCONV_INLINE Vector load(const void* from) {

@@ -30,6 +30,7 @@ struct Avx512Vnni {
   static constexpr int kLaneValues = 4;
   static constexpr int kTileRows = 2;
   static constexpr int kTileColumns = 4;
+  static constexpr bool kHas3x3 = true;
 
   static inline QCONV_INLINE Vector zero() { return _mm512_setzero_si512(); }
   static inline QCONV_INLINE Vector load(const void* from) { return _mm512_loadu_si512(from); }
@@ -90,6 +91,11 @@ struct Avx512Vnni {
   // As an intrinsic, gcc 12 copies the accumulator before every instruction.
   static inline QCONV_INLINE void dot(Vector& sum, Vector bundle, Vector weight) {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bundle), "v"(weight));
+  }
+  static inline QCONV_INLINE void dot_memory(Vector& sum, Vector bundle, const uint8_t* weight) {
+    __asm__("vpdpbusd %2, %1, %0"
+            : "+v"(sum)
+            : "v"(bundle), "m"(*reinterpret_cast<const Vector*>(weight)));
   }
   static inline QCONV_INLINE Vector subtract_product(Vector sums, Vector a, Vector b) {
     return _mm512_sub_epi32(sums, _mm512_mullo_epi32(a, b));

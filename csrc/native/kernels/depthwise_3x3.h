@@ -1,0 +1,187 @@
+// 3x3 kernels, stride 1 and 2, for instruction sets with 32 registers: a part of
+// depthwise_vectors.h.
+//
+// Bundles stay in registers. Every column of the input is loaded and interleaved once and at once
+// multiplied by the weights of all the kernel's columns, so that the sums of up to three columns of
+// output are under way. Weights are operands in memory.
+//
+// Stride 1, two rows of output at a time: 24 registers of sums and 4 of a bundle. A column takes 4
+// loads, 8 interleavings, 24 dot products, and 38 instructions from sums to bytes, for 128 outputs.
+// Stride 2, one row: a column of output takes 6 loads, 16 interleavings, 12 dot products, and 19
+// instructions from sums to bytes, for 64 outputs.
+
+#include "native/kernels/depthwise_block.h"
+
+namespace qconv::native {
+namespace {
+
+#define QCONV_INLINE __attribute__((always_inline))
+
+// Turns sums into bytes, one of the four vectors after the other.
+template <typename Isa>
+class Packer {
+ public:
+  using Vector = typename Isa::Vector;
+  explicit inline QCONV_INLINE Packer(const uint8_t* factors) : factors_(factors) {}
+
+  template <int kVector>
+  inline QCONV_INLINE void add(Vector sum) {
+    const Vector value = Isa::round(sum, factor(kMultiplier + kVector), factor(kOffset + kVector));
+    if constexpr (kVector % 2 == 0) {
+      even_ = value;
+    } else if constexpr (kVector == 1) {
+      words_ = Isa::words(even_, value, factor(kZeroPoint));
+    } else {
+      bytes_ = Isa::clamp(
+          Isa::bytes(words_, Isa::words(even_, value, factor(kZeroPoint))), factor(kLow),
+          factor(kHigh));
+    }
+  }
+  inline QCONV_INLINE Vector bytes() const { return bytes_; }
+
+ private:
+  inline QCONV_INLINE Vector factor(int place) const {
+    return Isa::load(factors_ + place * Isa::kChannels);
+  }
+
+  const uint8_t* factors_;
+  Vector even_;
+  Vector words_;
+  Vector bytes_;
+};
+
+// Reads one column of the input: the first of the window of output column 3 n + kPhase, and the
+// last of the one two before it. The flags say which of the three outputs exist; `sums` are those
+// of the output columns whose number modulo 3 is the index.
+template <typename Isa, int kPhase, bool kHasFirst, bool kHasMiddle, bool kHasLast>
+inline QCONV_INLINE void add_column(
+    typename Isa::Vector (&sums)[3][2][kVectors], const typename Isa::Vector (&bundle)[kVectors],
+    const uint8_t* weights, Packer<Isa> (&packers)[2]) {
+  constexpr int kMiddle = (kPhase + 2) % 3;
+  constexpr int kLast = (kPhase + 1) % 3;
+  unrolled<kVectors>([&](auto v) QCONV_INLINE {
+    unrolled<2>([&](auto row) QCONV_INLINE {
+      constexpr int64_t kTapBytes = 2 * Isa::kChannels;
+      const uint8_t* const taps = weights + v * 3 * kTapBytes + row * Isa::kChannels;
+      if constexpr (kHasLast) {
+        Isa::dot_memory(sums[kLast][row][v], bundle[v], taps + 2 * kTapBytes);
+        packers[row].template add<v.value>(sums[kLast][row][v]);
+      }
+      if constexpr (kHasMiddle) {
+        Isa::dot_memory(sums[kMiddle][row][v], bundle[v], taps + kTapBytes);
+      }
+      if constexpr (kHasFirst) {
+        sums[kPhase][row][v] = Isa::zero();
+        Isa::dot_memory(sums[kPhase][row][v], bundle[v], taps);
+      }
+    });
+  });
+}
+
+template <typename Isa, int kParts>
+__attribute__((noinline)) void compute_rows_3x3(const Block& block) {
+  using Vector = typename Isa::Vector;
+  const BundleReader<Isa, kParts> reader(block, 0);
+  const PixelWriter writer0(block, 0);
+  const PixelWriter writer1(block, 1);
+  const uint8_t* const factors = block.factors;
+  const uint8_t* const weights = block.weights[DepthwisePlan::kBoth];
+  const int64_t output_columns = block.arguments->output_columns;
+  const int64_t input_stride = block.arguments->input_pixel_stride;
+  const int64_t output_stride = block.arguments->output_pixel_stride;
+  int64_t column = -block.arguments->padding;
+  int64_t offset = column * input_stride;
+  int64_t output_offset = -2 * output_stride;
+  Vector sums[3][2][kVectors];
+  const auto step = [&](auto phase, auto first, auto middle, auto last) QCONV_INLINE {
+    Vector bundle[kVectors];
+    reader.read(column, offset, bundle);
+    Packer<Isa> packers[2] = {Packer<Isa>(factors), Packer<Isa>(factors)};
+    add_column<Isa, phase.value, first.value, middle.value, last.value>(
+        sums, bundle, weights, packers);
+    if constexpr (last.value) {
+      writer0.template write<Isa, kParts>(output_offset, packers[0].bytes());
+      writer1.template write<Isa, kParts>(output_offset, packers[1].bytes());
+    }
+    ++column;
+    offset += input_stride;
+    output_offset += output_stride;
+  };
+  constexpr Index<1> kYes;
+  constexpr Index<0> kNo;
+  step(Index<0>(), kYes, kNo, kNo);
+  step(Index<1>(), kYes, kYes, kNo);
+  int64_t position = 2;
+  for (; position + 3 <= output_columns; position += 3) {
+    step(Index<2>(), kYes, kYes, kYes);
+    step(Index<0>(), kYes, kYes, kYes);
+    step(Index<1>(), kYes, kYes, kYes);
+  }
+  for (; position < output_columns + 2; ++position) {
+    if (position < output_columns) {
+      step(Index<2>(), kYes, kYes, kYes);
+    } else if (position == output_columns) {
+      step(Index<2>(), kNo, kYes, kYes);
+    } else {
+      step(Index<2>(), kNo, kNo, kYes);
+    }
+    // As if the step's phase were that of the one after it.
+    unrolled<2>([&](auto row) QCONV_INLINE {
+      unrolled<kVectors>([&](auto v) QCONV_INLINE {
+        sums[0][row][v] = sums[1][row][v];
+        sums[1][row][v] = sums[2][row][v];
+      });
+    });
+  }
+}
+
+// Adds one column's products; with kStarts the sums are new.
+template <typename Isa, int kTap, bool kStarts>
+inline QCONV_INLINE void add_tap(
+    typename Isa::Vector& sum, typename Isa::Vector bundle, const uint8_t* weights, int v) {
+  if constexpr (kStarts) {
+    sum = Isa::zero();
+  }
+  Isa::dot_memory(sum, bundle, weights + (v * 3 + kTap) * Isa::kChannels);
+}
+
+template <typename Isa, int kParts>
+__attribute__((noinline)) void compute_rows_3x3_stride_2(const Block& block) {
+  using Vector = typename Isa::Vector;
+  const BundleReader<Isa, kParts> reader(block, 0);
+  const PixelWriter writer(block, 0);
+  const uint8_t* const factors = block.factors;
+  const uint8_t* const weights = block.weights[DepthwisePlan::kFirst];
+  const int64_t output_columns = block.arguments->output_columns;
+  const int64_t input_stride = block.arguments->input_pixel_stride;
+  const int64_t output_stride = block.arguments->output_pixel_stride;
+  int64_t column = -block.arguments->padding;
+  int64_t offset = column * input_stride;
+  int64_t output_offset = 0;
+  Vector sums[kVectors];
+  Vector bundle[kVectors];
+  reader.read(column, offset, bundle);
+  unrolled<kVectors>([&](auto v)
+                         QCONV_INLINE { add_tap<Isa, 0, true>(sums[v], bundle[v], weights, v); });
+  for (int64_t i = 0; i < output_columns; ++i) {
+    reader.read(column + 1, offset + input_stride, bundle);
+    unrolled<kVectors>(
+        [&](auto v) QCONV_INLINE { add_tap<Isa, 1, false>(sums[v], bundle[v], weights, v); });
+    column += 2;
+    offset += 2 * input_stride;
+    reader.read(column, offset, bundle);
+    Packer<Isa> packer(factors);
+    unrolled<kVectors>([&](auto v) QCONV_INLINE {
+      add_tap<Isa, 2, false>(sums[v], bundle[v], weights, v);
+      packer.template add<v.value>(sums[v]);
+      add_tap<Isa, 0, true>(sums[v], bundle[v], weights, v);
+    });
+    writer.template write<Isa, kParts>(output_offset, packer.bytes());
+    output_offset += output_stride;
+  }
+}
+
+#undef QCONV_INLINE
+
+}  // namespace
+}  // namespace qconv::native
