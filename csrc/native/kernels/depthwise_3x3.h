@@ -17,62 +17,69 @@ namespace {
 
 #define QCONV_INLINE __attribute__((always_inline))
 
-// Turns sums into bytes, one of the four vectors after the other.
-template <typename Isa>
+// Turns the sums of kRows outputs into bytes, one of the four vectors after the other.
+template <typename Isa, int kRows>
 class Packer {
  public:
   using Vector = typename Isa::Vector;
   explicit inline QCONV_INLINE Packer(const uint8_t* factors) : factors_(factors) {}
 
   template <int kVector>
-  inline QCONV_INLINE void add(Vector sum) {
-    const Vector value = Isa::round(sum, factor(kMultiplier + kVector), factor(kOffset + kVector));
-    if constexpr (kVector % 2 == 0) {
-      even_ = value;
-    } else if constexpr (kVector == 1) {
-      words_ = Isa::words(even_, value, factor(kZeroPoint));
-    } else {
-      bytes_ = Isa::clamp(
-          Isa::bytes(words_, Isa::words(even_, value, factor(kZeroPoint))), factor(kLow),
-          factor(kHigh));
-    }
+  inline QCONV_INLINE void add(const Vector (&sums)[kRows]) {
+    const Vector multiplier = factor(kMultiplier + kVector);
+    const Vector offset = factor(kOffset + kVector);
+    unrolled<kRows>([&](auto row) QCONV_INLINE {
+      const Vector value = Isa::round(sums[row], multiplier, offset);
+      if constexpr (kVector % 2 == 0) {
+        even_[row] = value;
+      } else {
+        const Vector pair = Isa::words(even_[row], value, factor(kZeroPoint));
+        words_[row] = kVector == 1
+            ? pair
+            : Isa::clamp(Isa::bytes(words_[row], pair), factor(kLow), factor(kHigh));
+      }
+    });
   }
-  inline QCONV_INLINE Vector bytes() const { return bytes_; }
+  // When all four were added.
+  inline QCONV_INLINE Vector bytes(int row) const { return words_[row]; }
 
  private:
   inline QCONV_INLINE Vector factor(int place) const {
-    return Isa::load(factors_ + place * Isa::kChannels);
+    return Isa::load_once(factors_ + place * Isa::kChannels);
   }
 
   const uint8_t* factors_;
-  Vector even_;
-  Vector words_;
-  Vector bytes_;
+  Vector even_[kRows];
+  Vector words_[kRows];
 };
 
-// Reads one column of the input: the first of the window of output column 3 n + kPhase, and the
-// last of the one two before it. The flags say which of the three outputs exist; `sums` are those
-// of the output columns whose number modulo 3 is the index.
+// Adds one column of the input to the sums: the first of the window of output column 3 n + kPhase,
+// and the last of the one two before it. The flags say which of the three outputs exist; `sums` are
+// those of the output columns whose number modulo 3 is the index.
 template <typename Isa, int kPhase, bool kHasFirst, bool kHasMiddle, bool kHasLast>
 inline QCONV_INLINE void add_column(
-    typename Isa::Vector (&sums)[3][2][kVectors], const typename Isa::Vector (&bundle)[kVectors],
-    const uint8_t* weights, Packer<Isa> (&packers)[2]) {
+    typename Isa::Vector (&sums)[3][kVectors][2], const typename Isa::Vector (&bundle)[kVectors],
+    const uint8_t* weights, Packer<Isa, 2>& packer) {
   constexpr int kMiddle = (kPhase + 2) % 3;
   constexpr int kLast = (kPhase + 1) % 3;
   unrolled<kVectors>([&](auto v) QCONV_INLINE {
+    constexpr int64_t kTapBytes = 2 * Isa::kChannels;
+    constexpr int64_t kTaps = v.value * 3 * kTapBytes;
+    if constexpr (kHasLast) {
+      unrolled<2>([&](auto row) QCONV_INLINE {
+        Isa::template dot_memory<kTaps + 2 * kTapBytes + row.value * Isa::kChannels>(
+            sums[kLast][v][row], bundle[v], weights);
+      });
+      packer.template add<v.value>(sums[kLast][v]);
+    }
     unrolled<2>([&](auto row) QCONV_INLINE {
-      constexpr int64_t kTapBytes = 2 * Isa::kChannels;
-      const uint8_t* const taps = weights + v * 3 * kTapBytes + row * Isa::kChannels;
-      if constexpr (kHasLast) {
-        Isa::dot_memory(sums[kLast][row][v], bundle[v], taps + 2 * kTapBytes);
-        packers[row].template add<v.value>(sums[kLast][row][v]);
-      }
+      constexpr int64_t kRowTaps = kTaps + row.value * Isa::kChannels;
       if constexpr (kHasMiddle) {
-        Isa::dot_memory(sums[kMiddle][row][v], bundle[v], taps + kTapBytes);
+        Isa::template dot_memory<kRowTaps + kTapBytes>(sums[kMiddle][v][row], bundle[v], weights);
       }
       if constexpr (kHasFirst) {
-        sums[kPhase][row][v] = Isa::zero();
-        Isa::dot_memory(sums[kPhase][row][v], bundle[v], taps);
+        sums[kPhase][v][row] = Isa::zero();
+        Isa::template dot_memory<kRowTaps>(sums[kPhase][v][row], bundle[v], weights);
       }
     });
   });
@@ -92,16 +99,16 @@ __attribute__((noinline)) void compute_rows_3x3(const Block& block) {
   int64_t column = -block.arguments->padding;
   int64_t offset = column * input_stride;
   int64_t output_offset = -2 * output_stride;
-  Vector sums[3][2][kVectors];
+  Vector sums[3][kVectors][2];
   const auto step = [&](auto phase, auto first, auto middle, auto last) QCONV_INLINE {
     Vector bundle[kVectors];
     reader.read(column, offset, bundle);
-    Packer<Isa> packers[2] = {Packer<Isa>(factors), Packer<Isa>(factors)};
+    Packer<Isa, 2> packer(factors);
     add_column<Isa, phase.value, first.value, middle.value, last.value>(
-        sums, bundle, weights, packers);
+        sums, bundle, weights, packer);
     if constexpr (last.value) {
-      writer0.template write<Isa, kParts>(output_offset, packers[0].bytes());
-      writer1.template write<Isa, kParts>(output_offset, packers[1].bytes());
+      writer0.template write<Isa, kParts>(output_offset, packer.bytes(0));
+      writer1.template write<Isa, kParts>(output_offset, packer.bytes(1));
     }
     ++column;
     offset += input_stride;
@@ -128,21 +135,18 @@ __attribute__((noinline)) void compute_rows_3x3(const Block& block) {
     // As if the step's phase were that of the one after it.
     unrolled<2>([&](auto row) QCONV_INLINE {
       unrolled<kVectors>([&](auto v) QCONV_INLINE {
-        sums[0][row][v] = sums[1][row][v];
-        sums[1][row][v] = sums[2][row][v];
+        sums[0][v][row] = sums[1][v][row];
+        sums[1][v][row] = sums[2][v][row];
       });
     });
   }
 }
 
-// Adds one column's products; with kStarts the sums are new.
-template <typename Isa, int kTap, bool kStarts>
+// The products of one of the four vectors with a column of the kernel.
+template <typename Isa, int kVector, int kTap>
 inline QCONV_INLINE void add_tap(
-    typename Isa::Vector& sum, typename Isa::Vector bundle, const uint8_t* weights, int v) {
-  if constexpr (kStarts) {
-    sum = Isa::zero();
-  }
-  Isa::dot_memory(sum, bundle, weights + (v * 3 + kTap) * Isa::kChannels);
+    typename Isa::Vector& sum, typename Isa::Vector bundle, const uint8_t* weights) {
+  Isa::template dot_memory<(kVector * 3 + kTap) * Isa::kChannels>(sum, bundle, weights);
 }
 
 template <typename Isa, int kParts>
@@ -158,25 +162,28 @@ __attribute__((noinline)) void compute_rows_3x3_stride_2(const Block& block) {
   int64_t column = -block.arguments->padding;
   int64_t offset = column * input_stride;
   int64_t output_offset = 0;
-  Vector sums[kVectors];
+  Vector sums[kVectors][1];
   Vector bundle[kVectors];
   reader.read(column, offset, bundle);
-  unrolled<kVectors>([&](auto v)
-                         QCONV_INLINE { add_tap<Isa, 0, true>(sums[v], bundle[v], weights, v); });
+  unrolled<kVectors>([&](auto v) QCONV_INLINE {
+    sums[v][0] = Isa::zero();
+    add_tap<Isa, v.value, 0>(sums[v][0], bundle[v], weights);
+  });
   for (int64_t i = 0; i < output_columns; ++i) {
     reader.read(column + 1, offset + input_stride, bundle);
     unrolled<kVectors>(
-        [&](auto v) QCONV_INLINE { add_tap<Isa, 1, false>(sums[v], bundle[v], weights, v); });
+        [&](auto v) QCONV_INLINE { add_tap<Isa, v.value, 1>(sums[v][0], bundle[v], weights); });
     column += 2;
     offset += 2 * input_stride;
     reader.read(column, offset, bundle);
-    Packer<Isa> packer(factors);
+    Packer<Isa, 1> packer(factors);
     unrolled<kVectors>([&](auto v) QCONV_INLINE {
-      add_tap<Isa, 2, false>(sums[v], bundle[v], weights, v);
+      add_tap<Isa, v.value, 2>(sums[v][0], bundle[v], weights);
       packer.template add<v.value>(sums[v]);
-      add_tap<Isa, 0, true>(sums[v], bundle[v], weights, v);
+      sums[v][0] = Isa::zero();
+      add_tap<Isa, v.value, 0>(sums[v][0], bundle[v], weights);
     });
-    writer.template write<Isa, kParts>(output_offset, packer.bytes());
+    writer.template write<Isa, kParts>(output_offset, packer.bytes(0));
     output_offset += output_stride;
   }
 }

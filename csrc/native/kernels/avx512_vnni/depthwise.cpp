@@ -92,10 +92,20 @@ struct Avx512Vnni {
   static inline QCONV_INLINE void dot(Vector& sum, Vector bundle, Vector weight) {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bundle), "v"(weight));
   }
-  static inline QCONV_INLINE void dot_memory(Vector& sum, Vector bundle, const uint8_t* weight) {
-    __asm__("vpdpbusd %2, %1, %0"
+  // With weights at a fixed distance from a pointer: given addresses, gcc keeps every one of them
+  // in memory of its own.
+  template <int64_t kOffset>
+  static inline QCONV_INLINE void dot_memory(Vector& sum, Vector bundle, const uint8_t* weights) {
+    __asm__("vpdpbusd %c3(%2), %1, %0"
             : "+v"(sum)
-            : "v"(bundle), "m"(*reinterpret_cast<const Vector*>(weight)));
+            : "v"(bundle), "r"(weights), "i"(kOffset),
+              "m"(*reinterpret_cast<const Vector*>(weights)));
+  }
+  // Loads that don't become operands of several instructions.
+  static inline QCONV_INLINE Vector load_once(const void* from) {
+    Vector vector = load(from);
+    __asm__("" : "+v"(vector));
+    return vector;
   }
   static inline QCONV_INLINE Vector subtract_product(Vector sums, Vector a, Vector b) {
     return _mm512_sub_epi32(sums, _mm512_mullo_epi32(a, b));
