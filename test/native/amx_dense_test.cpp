@@ -25,9 +25,6 @@
 
 namespace qconv::native {
 void QCONV_AMX_NAME(const DenseArguments& arguments);
-#ifdef QCONV_AMX_TUNING
-int amx_forced_plan = -1;
-#endif
 }  // namespace qconv::native
 
 namespace {
@@ -206,21 +203,16 @@ bool run_case(Generator& random, int number) {
   GuardedBytes output(end * element);
   std::memset(expected.data(), 0xcd, expected.size());
   naive(a, expected.data());
-#ifdef QCONV_AMX_TUNING
-  for (amx_forced_plan = -1; amx_forced_plan < 10; ++amx_forced_plan)
-#endif
-  {
-    std::memset(output.data(), 0xcd, output.size());
-    a.output.data = output.data();
-    QCONV_AMX_NAME(a);
-    if (std::memcmp(output.data(), expected.data(), output.size()) != 0) {
-      std::printf(
-          "case %d: %ld pixels, %ld channels (last block of %ld), %ld taps x %ld k blocks x %ld "
-          "quads, row %ld of %ld, sums %d, zero points %d: wrong\n",
-          number, a.pixels, a.out_channels, a.last_columns, a.taps, a.k_blocks, a.quads,
-          a.output.row_width, a.output.row_pitch, a.to_sums, a.weight_zero_points != nullptr);
-      return false;
-    }
+  std::memset(output.data(), 0xcd, output.size());
+  a.output.data = output.data();
+  QCONV_AMX_NAME(a);
+  if (std::memcmp(output.data(), expected.data(), output.size()) != 0) {
+    std::printf(
+        "case %d: %ld pixels, %ld channels (last block of %ld), %ld taps x %ld k blocks x %ld "
+        "quads, row %ld of %ld, sums %d, zero points %d: wrong\n",
+        number, a.pixels, a.out_channels, a.last_columns, a.taps, a.k_blocks, a.quads,
+        a.output.row_width, a.output.row_pitch, a.to_sums, a.weight_zero_points != nullptr);
+    return false;
   }
   return true;
 }

@@ -1,13 +1,6 @@
 #pragma once
 
-#include <immintrin.h>
-
-#include <cstdint>
-
-#include "native/kernels/dense.h"
-
-// From int32 sums in a scratch buffer to bytes of the output. Included below dense.cpp's target
-// pragma.
+// From int32 sums in a scratch buffer to the output. Included below dense.cpp's target pragma.
 
 namespace qconv::native {
 namespace {
@@ -15,32 +8,42 @@ namespace {
 constexpr int kTileRows = 16;
 constexpr int kMaxTiles = 4;  // of pixels, in a unit
 
-// Where the pixels of up to kMaxTiles tiles go, those that are not stored left out. The last one is
-// repeated to a multiple of 4: storing it again does no harm.
-struct Places {
-  static constexpr int kCapacity = kMaxTiles * kTileRows + 4;
-  int32_t count = 0;
-  int32_t row[kCapacity];      // in the tiles, counted through
-  int64_t offset[kCapacity];   // elements from OutputPlace::data
-  int64_t pixel[kCapacity];    // of the run
+// Pixels that follow each other both in the scratch buffer and in the output.
+struct Segment {
+  int64_t row;     // of the scratch buffer
+  int64_t pixel;   // of the run
+  int64_t offset;  // elements from OutputPlace::data
+  int64_t count;
 };
 
-// Which epilogue a call needs.
-struct Bytes {
-  static constexpr bool kSums = false;
-  static constexpr bool kCorrected = false;
+// Where the pixels of up to kMaxTiles tiles go, those that are not stored left out.
+struct Places {
+  int64_t portions = 0;  // of an Epilogue
+  int64_t segments = 0;
+  Segment segment[kMaxTiles * kTileRows];
 };
-struct CorrectedBytes {  // weight zero points
-  static constexpr bool kSums = false;
-  static constexpr bool kCorrected = true;
+
+// What an epilogue does: store sums, or bytes; first subtract what weight zero points contribute.
+template <bool kStoresSums, bool kSubtracts>
+struct EpilogueKind {
+  static constexpr bool kSums = kStoresSums;
+  static constexpr bool kCorrected = kSubtracts;
 };
-struct Sums {
-  static constexpr bool kSums = true;
-  static constexpr bool kCorrected = false;
-};
-struct CorrectedSums {
-  static constexpr bool kSums = true;
-  static constexpr bool kCorrected = true;
+
+// Requantization's constants in vectors.
+struct RequantizationVectors {
+  explicit RequantizationVectors(const Requantization& requantization)
+      : zero_point(_mm512_set1_epi16(static_cast<int16_t>(requantization.zero_point))),
+        low(_mm512_set1_epi8(static_cast<char>(requantization.low))),
+        high(_mm512_set1_epi8(static_cast<char>(requantization.high))),
+        order(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)),
+        clamps(requantization.low != 0 || requantization.high != 255) {}
+
+  __m512i zero_point;
+  __m512i low;
+  __m512i high;
+  __m512i order;
+  bool clamps;  // more than packing to uint8 does
 };
 
 // Sums that wait for their epilogue: rows of kBlocks * 16 of them.
@@ -50,118 +53,151 @@ struct Pending {
   int64_t channel = 0;  // of the call
 };
 
-// Finishes one Pending, four vectors of 16 sums at a time: 4 / kBlocks pixels of kBlocks blocks.
-// Small enough a portion to fit between two tile instructions, whose unit would else wait.
+// Finishes one Pending in portions of four vectors of 16 sums: 4 / kBlocks pixels of kBlocks
+// blocks. A portion is small enough to fit between two tile instructions, whose unit would else
+// wait for it.
 //
 // Per portion: 4 loads, 4 each of convert, fma, convert (to and from float32), 2 packs and 2 adds
-// of 16 bit, 1 pack to bytes, 1 max, 1 min, 1 permutation, stores: 19 operations for the two
-// vector ports of an Intel server, some 10 cycles for 64 bytes.
+// of 16 bit, 1 pack to bytes, 1 max, 1 min, 1 permutation and the stores: some 20 operations for
+// the two vector ports of an Intel server, 10 cycles at best (13 measured) for 64 bytes.
 template <int kBlocks, typename Kind>
 class Epilogue {
   static constexpr int kVectors = 4;
-  static constexpr int kPixels = kVectors / kBlocks;
+  static constexpr int64_t kRowSums = 16 * kBlocks;
+  using Element = std::conditional_t<Kind::kSums, int32_t, uint8_t>;
 
  public:
-  __attribute__((always_inline)) Epilogue(const DenseArguments& arguments, const Pending& pending)
+  static constexpr int kPixels = kVectors / kBlocks;  // of a portion
+
+  QCONV_INLINE Epilogue(
+      const DenseArguments& arguments, const RequantizationVectors& vectors, const Pending& pending)
       : arguments_(arguments), pending_(pending) {
-    count_ = pending.places == nullptr ? 0 : pending.places->count;
-    if (count_ == 0) {
+    if (pending.places == nullptr || pending.places->segments == 0) {
       return;
     }
+    next_ = pending.places->segment;
+    end_ = next_ + pending.places->segments;
     const int64_t channels = arguments.out_channels - pending.channel;
-    mask_ = channels >= 16 * kBlocks ? ~uint64_t{0} : (uint64_t{1} << channels) - 1;
-    if constexpr (Kind::kSums) {
-      return;
+    mask_ = channels >= kRowSums ? ~uint64_t{0} : (uint64_t{1} << channels) - 1;
+    if constexpr (!Kind::kSums) {
+      for (int b = 0; b < kBlocks; ++b) {
+        // A block beyond the last one has nothing to read: its columns are computed in vain.
+        const int64_t channel = pending.channel + (channels > 16 * b ? 16 * b : 0);
+        multiplier_[b] = _mm512_loadu_ps(arguments.requantization.multiplier + channel);
+        offset_[b] = _mm512_loadu_ps(arguments.requantization.offset + channel);
+      }
+      zero_point_ = vectors.zero_point;
+      low_ = vectors.low;
+      high_ = vectors.high;
+      order_ = vectors.order;
+      clamps_ = vectors.clamps;
     }
-    const Requantization& requantization = arguments.requantization;
-    for (int b = 0; b < kBlocks; ++b) {
-      // A block beyond the last one has nothing to read: its columns are computed in vain.
-      const int64_t channel = pending.channel + (channels > 16 * b ? 16 * b : 0);
-      multiplier_[b] = _mm512_loadu_ps(requantization.multiplier + channel);
-      offset_[b] = _mm512_loadu_ps(requantization.offset + channel);
-    }
-    zero_point_ = _mm512_set1_epi16(static_cast<int16_t>(requantization.zero_point));
-    low_ = _mm512_set1_epi8(static_cast<char>(requantization.low));
-    high_ = _mm512_set1_epi8(static_cast<char>(requantization.high));
-    order_ = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    enter_segment();
   }
 
-  __attribute__((always_inline)) bool unfinished() const { return next_ < count_; }
+  QCONV_INLINE bool unfinished() const { return left_ > 0; }
 
-  int portions() const { return (count_ + kPixels - 1) / kPixels; }
+  int64_t portions() const { return pending_.places == nullptr ? 0 : pending_.places->portions; }
 
-  __attribute__((always_inline)) void finish_portion() {
+  QCONV_INLINE void finish_portion() {
     __m512i sums[kVectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      sums[v] = load(next_ + v / kBlocks, v % kBlocks);
-    }
+    unrolled<kVectors>([&](auto v) QCONV_INLINE { sums[v] = load(v); });
     if constexpr (Kind::kSums) {
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        int32_t* const output = static_cast<int32_t*>(arguments_.output.data) +
-            pending_.places->offset[next_ + v / kBlocks] + pending_.channel + 16 * (v % kBlocks);
-        _mm512_mask_storeu_epi32(output, static_cast<__mmask16>(mask_ >> 16 * (v % kBlocks)), sums[v]);
-      }
+      unrolled<kVectors>([&](auto v) QCONV_INLINE {
+        _mm512_mask_storeu_epi32(
+            place(Index<v / kBlocks>()) + 16 * (v % kBlocks),
+            static_cast<__mmask16>(mask_ >> 16 * (v % kBlocks)), sums[v]);
+      });
     } else {
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
+      unrolled<kVectors>([&](auto v) QCONV_INLINE {
         sums[v] = _mm512_cvtps_epi32(_mm512_fmadd_ps(
             _mm512_cvtepi32_ps(sums[v]), multiplier_[v % kBlocks], offset_[v % kBlocks]));
+      });
+      const __m512i left = _mm512_adds_epi16(_mm512_packs_epi32(sums[0], sums[1]), zero_point_);
+      const __m512i right = _mm512_adds_epi16(_mm512_packs_epi32(sums[2], sums[3]), zero_point_);
+      __m512i bytes = _mm512_packus_epi16(left, right);
+      if (clamps_) {
+        bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, low_), high_);
       }
-      const __m512i low_half =
-          _mm512_adds_epi16(_mm512_packs_epi32(sums[0], sums[1]), zero_point_);
-      const __m512i high_half =
-          _mm512_adds_epi16(_mm512_packs_epi32(sums[2], sums[3]), zero_point_);
-      const __m512i bytes = _mm512_min_epu8(
-          _mm512_max_epu8(_mm512_packus_epi16(low_half, high_half), low_), high_);
       // Packing works within lanes of 128 bit: lane i has columns 4i .. 4i + 3 of all four.
       store(_mm512_permutexvar_epi32(order_, bytes));
     }
-    next_ += kPixels;
+    left_ -= kPixels;
+    sums_ += kPixels * kRowSums;
+    output_ += kPixels * arguments_.output.pixel_stride;
+    if constexpr (Kind::kCorrected) {
+      pixel_ += kPixels;
+    }
+    if (left_ <= 0 && next_ != end_) {
+      enter_segment();
+    }
   }
 
  private:
-  __attribute__((always_inline)) __m512i load(int index, int block) const {
-    const Places& places = *pending_.places;
-    const __m512i sums = _mm512_load_si512(
-        pending_.sums + int64_t{places.row[index]} * (16 * kBlocks) + 16 * block);
+  QCONV_INLINE void enter_segment() {
+    left_ = next_->count;
+    sums_ = pending_.sums + next_->row * kRowSums;
+    output_ = static_cast<Element*>(arguments_.output.data) + next_->offset + pending_.channel;
+    pixel_ = next_->pixel;
+    ++next_;
+  }
+
+  // Pixel of a portion; the segment's last one again where it ends within the portion.
+  template <typename Pixel>
+  QCONV_INLINE int64_t within(Pixel pixel) const {
+    if constexpr (pixel == 0) {
+      return 0;
+    }
+    return left_ > pixel ? int64_t{pixel} : left_ - 1;
+  }
+
+  template <typename Vector>
+  QCONV_INLINE __m512i load(Vector) const {
+    constexpr int block = Vector() % kBlocks;
+    const int64_t pixel = within(Index<Vector() / kBlocks>());
+    const __m512i sums = _mm512_load_si512(sums_ + pixel * kRowSums + 16 * block);
     if constexpr (!Kind::kCorrected) {
       return sums;
     }
-    const int64_t channel =
-        pending_.channel + 16 * block < arguments_.out_channels ? pending_.channel + 16 * block : 0;
+    const int64_t channel = pending_.channel +
+        (pending_.channel + 16 * block < arguments_.out_channels ? 16 * block : 0);
     return _mm512_sub_epi32(
-        sums, _mm512_mullo_epi32(
-                  _mm512_loadu_si512(arguments_.weight_zero_points + channel),
-                  _mm512_set1_epi32(arguments_.activation_sums[places.pixel[index]])));
+        sums,
+        _mm512_mullo_epi32(
+            _mm512_loadu_si512(arguments_.weight_zero_points + channel),
+            _mm512_set1_epi32(arguments_.activation_sums[pixel_ + pixel])));
   }
 
-  __attribute__((always_inline)) uint8_t* place(int pixel) const {
-    return static_cast<uint8_t*>(arguments_.output.data) +
-        pending_.places->offset[next_ + pixel] + pending_.channel;
+  template <typename Pixel>
+  QCONV_INLINE Element* place(Pixel pixel) const {
+    return output_ + within(pixel) * arguments_.output.pixel_stride;
   }
 
-  __attribute__((always_inline)) void store(__m512i bytes) const {
-    if constexpr (kBlocks == 4) {
-      _mm512_mask_storeu_epi8(place(0), mask_, bytes);
-    } else if constexpr (kBlocks == 2) {
-      const __mmask32 mask = static_cast<__mmask32>(mask_);
-      _mm256_mask_storeu_epi8(place(0), mask, _mm512_castsi512_si256(bytes));
-      _mm256_mask_storeu_epi8(place(1), mask, _mm512_extracti64x4_epi64(bytes, 1));
-    } else {
-      const __mmask16 mask = static_cast<__mmask16>(mask_);
-      _mm_mask_storeu_epi8(place(0), mask, _mm512_castsi512_si128(bytes));
-      _mm_mask_storeu_epi8(place(1), mask, _mm512_extracti32x4_epi32(bytes, 1));
-      _mm_mask_storeu_epi8(place(2), mask, _mm512_extracti32x4_epi32(bytes, 2));
-      _mm_mask_storeu_epi8(place(3), mask, _mm512_extracti32x4_epi32(bytes, 3));
-    }
+  QCONV_INLINE void store(__m512i bytes) const {
+    unrolled<kPixels>([&](auto p) QCONV_INLINE {
+      uint8_t* const output = place(p);
+      if constexpr (kBlocks == 4) {
+        _mm512_mask_storeu_epi8(output, mask_, bytes);
+      } else if constexpr (kBlocks == 2) {
+        const __m256i part =
+            p == 0 ? _mm512_castsi512_si256(bytes) : _mm512_extracti64x4_epi64(bytes, 1);
+        _mm256_mask_storeu_epi8(output, static_cast<__mmask32>(mask_), part);
+      } else {
+        _mm_mask_storeu_epi8(
+            output, static_cast<__mmask16>(mask_), _mm512_extracti32x4_epi32(bytes, p));
+      }
+    });
   }
 
   const DenseArguments& arguments_;
   const Pending pending_;
-  int count_ = 0;
-  int next_ = 0;
+  const Segment* next_ = nullptr;
+  const Segment* end_ = nullptr;
+  int64_t left_ = 0;  // pixels of the segment
+  const int32_t* sums_ = nullptr;
+  Element* output_ = nullptr;
+  int64_t pixel_ = 0;
+  bool clamps_ = false;
   __mmask64 mask_ = 0;
   __m512 multiplier_[kBlocks];
   __m512 offset_[kBlocks];

@@ -66,6 +66,11 @@ inline void tile_load(const void* rows, int64_t stride) {
 }
 
 template <int kTile>
+inline void tile_load_streamed(const void* rows, int64_t stride) {
+  tile_load<kTile>(rows, stride);
+}
+
+template <int kTile>
 inline void tile_store(void* rows, int64_t stride) {
   require_tile(kTile);
   for (int r = 0; r < emulated.configuration.rows[kTile]; ++r) {

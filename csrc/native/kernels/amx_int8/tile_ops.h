@@ -45,8 +45,17 @@ inline __attribute__((always_inline)) void tile_zero() {
 
 template <int kTile>
 inline __attribute__((always_inline)) void tile_load(const void* rows, int64_t stride) {
-  __asm__ volatile("tileloadd (%1,%2,1), %%tmm%c0" ::"i"(kTile), "r"(rows), "r"(stride),
-                   "m"(*static_cast<const char (*)[]>(rows)));
+  __asm__ volatile(
+      "tileloadd (%1,%2,1), %%tmm%c0" ::"i"(kTile), "r"(rows), "r"(stride),
+      "m"(*static_cast<const char (*)[]>(rows)));
+}
+
+// For rows that the first level of the cache would lose before they are used again.
+template <int kTile>
+inline __attribute__((always_inline)) void tile_load_streamed(const void* rows, int64_t stride) {
+  __asm__ volatile(
+      "tileloaddt1 (%1,%2,1), %%tmm%c0" ::"i"(kTile), "r"(rows), "r"(stride),
+      "m"(*static_cast<const char (*)[]>(rows)));
 }
 
 template <int kTile>
@@ -59,8 +68,8 @@ inline __attribute__((always_inline)) void tile_store(void* rows, int64_t stride
 // sums += activation (uint8) x weight (int8), four products to an int32.
 template <int kSums, int kActivation, int kWeight>
 inline __attribute__((always_inline)) void tile_dot() {
-  __asm__ volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kActivation),
-                   "i"(kWeight));
+  __asm__ volatile(
+      "tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kActivation), "i"(kWeight));
 }
 
 }  // namespace
