@@ -48,6 +48,10 @@ void ActivationWindow::plan_split() {
   const auto last_place = [&](int i) { return (conv.kernel[i] - 1) * conv.dilation[i]; };
   rows_ = output_rows_ + last_place(1) / conv.stride[1];
   columns_ = output_columns_ + last_place(2) / conv.stride[2];
+  // What pads a row on its right also pads the next one on its left.
+  const int64_t right = columns_ - conv.padding[2] - input_->size[2];
+  shared_columns_ = conv.stride[2] == 1 ? std::clamp<int64_t>(right, 0, conv.padding[2]) : 0;
+  columns_ -= shared_columns_;
   pixel_values_ = conv.in_channels;
   pixel_step_ = 1;
   input_row_step_ = conv.stride[1];
@@ -80,6 +84,7 @@ void ActivationWindow::plan_folded() {
   const int64_t last_place = (row_groups - 1) * row_distance;
   rows_ = output_rows_ + last_place / conv.stride[1];
   columns_ = (output_columns_ - 1) * conv.stride[2] + conv.kernel[2];
+  shared_columns_ = 0;
   // Whole strides, so that rows can be joined to one run.
   columns_ += (conv.stride[2] - columns_ % conv.stride[2]) % conv.stride[2];
   pixel_values_ = folded * conv.in_channels_per_group();
@@ -171,6 +176,7 @@ void ActivationWindow::copy_plane(
       std::fill_n(to, row_values, zero_point);
     }
   }
+  std::fill_n(to, shared_columns_ * pixel_values_, zero_point);
 }
 
 ActivationWindow::Columns ActivationWindow::columns_inside(const Plane& plane) const {

@@ -66,7 +66,7 @@ class ActivationWindow {
   Columns columns_inside(const Plane& plane) const;
   void copy_values(const uint8_t* from, int64_t count, uint8_t* to) const;
   void copy_values(const uint8_t* from, int64_t count, uint16_t* to) const;
-  int64_t plane_values() const { return rows_ * columns_ * pixel_values_; }
+  int64_t plane_values() const { return (rows_ * columns_ + shared_columns_) * pixel_values_; }
   void plan_split();
   void plan_folded();
 
@@ -77,6 +77,7 @@ class ActivationWindow {
   int64_t output_columns_ = 0;
   int64_t rows_ = 0;  // of a plane
   int64_t columns_ = 0;
+  int64_t shared_columns_ = 0;  // of a row with the next one, which follow the last row of a plane
   int64_t pixel_values_ = 0;
   int64_t pixel_step_ = 1;
   int64_t planes_per_group_ = 0;  // of folded windows

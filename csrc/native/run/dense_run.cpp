@@ -82,13 +82,15 @@ class DenseRun {
     split_ = split_work(
         planes_, rows_, run_.packed.conv.groups * layout_.blocks, most_rows,
         run_.parallel_for.threads);
-    // Parts of the channels are whole groups, or lie within the only one.
+    // Pairs of blocks, as kernels take them. Of several groups, parts are whole ones.
+    split_.blocks_per_part += split_.blocks_per_part % 2;
     if (run_.packed.conv.groups > 1) {
       const int64_t groups_per_part =
           (split_.blocks_per_part + layout_.blocks - 1) / layout_.blocks;
       split_.blocks_per_part = groups_per_part * layout_.blocks;
-      split_.block_parts = (run_.packed.conv.groups + groups_per_part - 1) / groups_per_part;
     }
+    const int64_t all_blocks = run_.packed.conv.groups * layout_.blocks;
+    split_.block_parts = (all_blocks + split_.blocks_per_part - 1) / split_.blocks_per_part;
   }
 
   static ActivationWindow& window() {
@@ -224,11 +226,15 @@ class DenseRun {
         call_kernel(arguments);
       };
       // A kernel may read beyond the channels of its group, but not beyond the tensor: the pixels
-      // for which it would are copied.
+      // for which it would are copied, and with them what isn't a whole tile, so that no weights
+      // are read for a few pixels only.
       const int64_t beyond = std::max<int64_t>(group_offset + read - in_channels, 0);
       const int64_t safe = rows_ - (beyond + in_channels - 1) / in_channels;
       const int64_t end = first + pixels;
-      const int64_t split = std::clamp(safe, first, end);
+      constexpr int64_t kTilePixels = 32;
+      const int64_t split = safe >= end
+          ? end
+          : first + std::max<int64_t>(safe - first, 0) / kTilePixels * kTilePixels;
       if (split > first) {
         run_pixels(run_.input.data + first * in_channels + group_offset, first, split);
       }
