@@ -48,9 +48,10 @@ void ActivationWindow::plan_split() {
   const auto last_place = [&](int i) { return (conv.kernel[i] - 1) * conv.dilation[i]; };
   rows_ = output_rows_ + last_place(1) / conv.stride[1];
   columns_ = output_columns_ + last_place(2) / conv.stride[2];
-  // What pads a row on its right also pads the next one on its left.
+  // What pads a row on its right also pads the next one on its left; output rows stay apart.
   const int64_t right = columns_ - conv.padding[2] - input_->size[2];
-  shared_columns_ = conv.stride[2] == 1 ? std::clamp<int64_t>(right, 0, conv.padding[2]) : 0;
+  const int64_t most = std::min(conv.padding[2], columns_ - output_columns_);
+  shared_columns_ = conv.stride[2] == 1 ? std::clamp<int64_t>(right, 0, most) : 0;
   columns_ -= shared_columns_;
   pixel_values_ = conv.in_channels;
   pixel_step_ = 1;

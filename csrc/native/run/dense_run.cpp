@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <string>
 
 #include "native/run/activation_window.h"
@@ -221,8 +220,8 @@ class DenseRun {
         arguments.activation = activation;
         arguments.pixels = end - begin;
         arguments.output = {
-            output_at(begin, channel), run_.packed.conv.out_channels, 0,
-            std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::max()};
+            output_at(begin, channel), run_.packed.conv.out_channels, 0, arguments.pixels,
+            arguments.pixels};
         call_kernel(arguments);
       };
       // A kernel may read beyond the channels of its group, but not beyond the tensor: the pixels
