@@ -196,7 +196,7 @@ inline QCONV_INLINE void store_bytes(
     } else if constexpr (p.value % kPixelsPerHalf == 0) {
       _mm_storel_epi64(reinterpret_cast<__m128i*>(output), half);
     } else {
-      _mm_storeh_pd(reinterpret_cast<double*>(output), _mm_castsi128_pd(half));
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(output), _mm_unpackhi_epi64(half, half));
     }
     output += stride;
   });
