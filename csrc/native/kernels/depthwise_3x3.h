@@ -56,23 +56,24 @@ class Packer {
 // Adds one column of the input to the sums: the first of the window of output column 3 n + kPhase,
 // and the last of the one two before it. The flags say which of the three outputs exist; `sums` are
 // those of the output columns whose number modulo 3 is the index.
-template <typename Isa, int kPhase, bool kHasFirst, bool kHasMiddle, bool kHasLast>
+template <typename Isa, int kRows, int kPhase, bool kHasFirst, bool kHasMiddle, bool kHasLast>
 inline QCONV_INLINE void add_column(
-    typename Isa::Vector (&sums)[3][kVectors][2], const typename Isa::Vector (&bundle)[kVectors],
-    const uint8_t* weights, Packer<Isa, 2>& packer) {
+    typename Isa::Vector (&sums)[3][kVectors][kRows],
+    const typename Isa::Vector (&bundle)[kVectors], const uint8_t* weights,
+    Packer<Isa, kRows>& packer) {
   constexpr int kMiddle = (kPhase + 2) % 3;
   constexpr int kLast = (kPhase + 1) % 3;
   unrolled<kVectors>([&](auto v) QCONV_INLINE {
     constexpr int64_t kTapBytes = 2 * Isa::kChannels;
     constexpr int64_t kTaps = v.value * 3 * kTapBytes;
     if constexpr (kHasLast) {
-      unrolled<2>([&](auto row) QCONV_INLINE {
+      unrolled<kRows>([&](auto row) QCONV_INLINE {
         Isa::template dot_memory<kTaps + 2 * kTapBytes + row.value * Isa::kChannels>(
             sums[kLast][v][row], bundle[v], weights);
       });
       packer.template add<v.value>(sums[kLast][v]);
     }
-    unrolled<2>([&](auto row) QCONV_INLINE {
+    unrolled<kRows>([&](auto row) QCONV_INLINE {
       constexpr int64_t kRowTaps = kTaps + row.value * Isa::kChannels;
       if constexpr (kHasMiddle) {
         Isa::template dot_memory<kRowTaps + kTapBytes>(sums[kMiddle][v][row], bundle[v], weights);
@@ -85,12 +86,13 @@ inline QCONV_INLINE void add_column(
   });
 }
 
-template <typename Isa, int kParts>
+// Both of the output rows that block.plan computes together, or the first of them only.
+template <typename Isa, int kParts, int kRows>
 __attribute__((noinline)) void compute_rows_3x3(const Block& block) {
   using Vector = typename Isa::Vector;
   const BundleReader<Isa, kParts> reader(block, 0);
-  const PixelWriter writer0(block, 0);
-  const PixelWriter writer1(block, 1);
+  const PixelWriter first_writer(block, 0);
+  const PixelWriter last_writer(block, kRows - 1);
   const uint8_t* const factors = block.factors;
   const uint8_t* const weights = block.weights[DepthwisePlan::kBoth];
   const int64_t output_columns = block.arguments->output_columns;
@@ -99,16 +101,18 @@ __attribute__((noinline)) void compute_rows_3x3(const Block& block) {
   int64_t column = -block.arguments->padding;
   int64_t offset = column * input_stride;
   int64_t output_offset = -2 * output_stride;
-  Vector sums[3][kVectors][2];
+  Vector sums[3][kVectors][kRows];
   const auto step = [&](auto phase, auto first, auto middle, auto last) QCONV_INLINE {
     Vector bundle[kVectors];
     reader.read(column, offset, bundle);
-    Packer<Isa, 2> packer(factors);
-    add_column<Isa, phase.value, first.value, middle.value, last.value>(
+    Packer<Isa, kRows> packer(factors);
+    add_column<Isa, kRows, phase.value, first.value, middle.value, last.value>(
         sums, bundle, weights, packer);
     if constexpr (last.value) {
-      writer0.template write<Isa, kParts>(output_offset, packer.bytes(0));
-      writer1.template write<Isa, kParts>(output_offset, packer.bytes(1));
+      first_writer.template write<Isa, kParts>(output_offset, packer.bytes(0));
+      if constexpr (kRows == 2) {
+        last_writer.template write<Isa, kParts>(output_offset, packer.bytes(1));
+      }
     }
     ++column;
     offset += input_stride;
@@ -133,7 +137,7 @@ __attribute__((noinline)) void compute_rows_3x3(const Block& block) {
       step(Index<2>(), kNo, kNo, kYes);
     }
     // As if the step's phase were that of the one after it.
-    unrolled<2>([&](auto row) QCONV_INLINE {
+    unrolled<kRows>([&](auto row) QCONV_INLINE {
       unrolled<kVectors>([&](auto v) QCONV_INLINE {
         sums[0][v][row] = sums[1][v][row];
         sums[1][v][row] = sums[2][v][row];

@@ -44,10 +44,19 @@ void compute_block(Block& block) {
     point_at_rows<Isa>(block, first_rows);
     const int64_t left = smaller(rows, arguments.output_rows - first_rows[0]);
     if constexpr (Isa::kHas3x3) {
-      if (block.is_3x3 && left == rows) {
-        rows == 2 ? compute_rows_3x3<Isa, kParts>(block)
-                  : compute_rows_3x3_stride_2<Isa, kParts>(block);
+      if (block.is_3x3 && block.stride == 2) {
+        compute_rows_3x3_stride_2<Isa, kParts>(block);
         continue;
+      }
+      if (block.is_3x3 && left == 2) {
+        compute_rows_3x3<Isa, kParts, 2>(block);
+        continue;
+      }
+      if constexpr (kParts == 1) {  // several parts have all their rows
+        if (block.is_3x3) {
+          compute_rows_3x3<Isa, kParts, 1>(block);
+          continue;
+        }
       }
     }
     compute_rows<Isa, kParts>(block, left);
