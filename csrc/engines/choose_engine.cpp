@@ -5,7 +5,7 @@
 
 #include "conv/check.h"
 #include "engines/engine_table.h"
-#include "engines/weight_layout.h"
+#include "engines/weight_source.h"
 
 namespace qconv {
 namespace {
@@ -15,8 +15,11 @@ std::atomic<DefaultEngineCallback> default_engine_callback{nullptr};
 std::optional<std::string> default_engine() {
   const DefaultEngineCallback callback = default_engine_callback.load();
   const int64_t index = callback == nullptr ? -1 : callback();
+  if (index < 0) {
+    return std::nullopt;
+  }
   const std::vector<std::string> names = engine_names();
-  if (index < 0 || index >= static_cast<int64_t>(names.size())) {
+  if (index >= static_cast<int64_t>(names.size())) {
     return std::nullopt;
   }
   return names[index];
@@ -37,16 +40,11 @@ std::vector<const Engine*> candidates(const std::string& name, const ConvDescrip
   return {};
 }
 
-// facts: nullptr to ask about the convolution alone.
-std::optional<std::string> why_not(
-    const Engine& engine, const ConvDescription& conv, const WeightFacts* facts) {
+std::optional<std::string> why_not(const Engine& engine, const ConvDescription& conv) {
   if (std::optional<std::string> reason = engine.why_unavailable()) {
     return reason;
   }
-  if (std::optional<std::string> reason = engine.why_unsupported(conv)) {
-    return reason;
-  }
-  return facts == nullptr ? std::nullopt : engine.why_unsupported_weight(conv, *facts);
+  return engine.why_unsupported(conv);
 }
 
 std::string joined(const std::vector<std::string>& parts, const char* separator) {
@@ -57,10 +55,10 @@ std::string joined(const std::vector<std::string>& parts, const char* separator)
   return result;
 }
 
-std::string names_of_engines_that_do(const ConvDescription& conv, const WeightFacts* facts) {
+std::string names_of_engines_that_do(const ConvDescription& conv) {
   std::vector<std::string> names;
   for (const Engine* engine : all_engines()) {
-    if (!why_not(*engine, conv, facts)) {
+    if (!why_not(*engine, conv)) {
       names.emplace_back(engine->name());
     }
   }
@@ -70,10 +68,10 @@ std::string names_of_engines_that_do(const ConvDescription& conv, const WeightFa
 // The first of the engines that can. Raises NotImplementedError with the reasons where none can.
 const Engine& first_that_can(
     std::string_view op, const std::string& name, const std::vector<const Engine*>& engines,
-    const ConvDescription& conv, const WeightFacts* facts) {
+    const ConvDescription& conv) {
   std::vector<std::string> reasons;
   for (const Engine* engine : engines) {
-    const std::optional<std::string> reason = why_not(*engine, conv, facts);
+    const std::optional<std::string> reason = why_not(*engine, conv);
     if (!reason) {
       return *engine;
     }
@@ -81,7 +79,7 @@ const Engine& first_that_can(
   }
   QCONV_CHECK_IMPLEMENTED(
       false, op, "engine ", name, " can't run this ", conv.geometry.kind(), " (",
-      joined(reasons, "; "), "); engines that can: ", names_of_engines_that_do(conv, facts));
+      joined(reasons, "; "), "); engines that can: ", names_of_engines_that_do(conv));
 }
 
 }  // namespace
@@ -102,17 +100,8 @@ EnginePacking pack_with_engine(
   QCONV_CHECK_VALUE(
       !engines.empty(), op, "engine must be one of ", joined(engine_names(), ", "), ", got '", name,
       "'");
-  // Before the weight is looked at, which may be larger than any engine takes, and than memory.
-  first_that_can(op, name, engines, *conv, nullptr);
-  const at::Tensor grouped = to_grouped_channels_last(weight, conv->geometry);
-  const WeightFacts facts = inspect_weight(*conv, grouped.const_data_ptr<int8_t>());
-  QCONV_CHECK_IMPLEMENTED(
-      facts.largest_absolute_sum <= kLargestExactAbsoluteSum, op,
-      "no engine can run this weight exactly: the absolute weights of one output channel sum to ",
-      facts.largest_absolute_sum, ", and sums above ", kLargestExactAbsoluteSum,
-      " can overflow int32; split the input channels over two convolutions");
-  const Engine& engine = first_that_can(op, name, engines, *conv, &facts);
-  return {engine.pack(op, conv, grouped, facts), engine.name(), name};
+  const Engine& engine = first_that_can(op, name, engines, *conv);
+  return {engine.pack(op, conv, WeightSource(op, *conv, weight)), engine.name(), name};
 }
 
 void set_default_engine_callback(DefaultEngineCallback callback) {

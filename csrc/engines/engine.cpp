@@ -7,9 +7,4 @@ bool PackedConv::run_fused(
   return false;
 }
 
-std::optional<std::string> Engine::why_unsupported_weight(
-    const ConvDescription&, const WeightFacts&) const {
-  return std::nullopt;
-}
-
 }  // namespace qconv

@@ -11,7 +11,7 @@
 #include "conv/check_input.h"
 #include "conv/description.h"
 #include "engines/epilogue.h"
-#include "engines/exact/weight_facts.h"
+#include "engines/weight_source.h"
 
 namespace qconv {
 
@@ -77,15 +77,10 @@ class Engine {
   // Why the engine can't run this convolution, or nullopt where it can.
   virtual std::optional<std::string> why_unsupported(const ConvDescription& conv) const = 0;
 
-  // Why it can't run one that it supports with weights of such values, or nullopt where it can.
-  virtual std::optional<std::string> why_unsupported_weight(
-      const ConvDescription& conv, const WeightFacts& facts) const;
-
-  // Packs what it supports. grouped_weight: see weight_layout.h; its memory isn't kept, the
-  // description is.
+  // Packs what it supports. The weight's memory isn't kept, the description is.
   virtual std::unique_ptr<const PackedConv> pack(
       std::string_view op, std::shared_ptr<const ConvDescription> conv,
-      const at::Tensor& grouped_weight, const WeightFacts& facts) const = 0;
+      const WeightSource& weight) const = 0;
 };
 
 }  // namespace qconv

@@ -40,8 +40,8 @@ class NativeEngine final : public Engine {
 
   std::unique_ptr<const PackedConv> pack(
       std::string_view op, std::shared_ptr<const ConvDescription> conv,
-      const at::Tensor& grouped_weight, const WeightFacts&) const override {
-    return pack_native_conv(op, std::move(conv), grouped_weight);
+      const WeightSource& weight) const override {
+    return pack_native_conv(op, *conv, weight);
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -76,25 +77,30 @@ class NativePackedConv final : public PackedConv {
 }  // namespace
 
 std::unique_ptr<const PackedConv> pack_native_conv(
-    std::string_view op, std::shared_ptr<const ConvDescription> conv,
-    const at::Tensor& grouped_weight) {
+    std::string_view op, const ConvDescription& conv, const WeightSource& weight) {
+  const at::Tensor& original = weight.original();
   native::PackSource source;
-  source.conv = to_native(conv->geometry);
-  source.weight = grouped_weight.const_data_ptr<int8_t>();
-  const int64_t in_channels = source.conv.in_channels_per_group();
-  const native::Extent& kernel = source.conv.kernel;
-  source.strides = {
-      source.conv.taps() * in_channels, 1, kernel[1] * kernel[2] * in_channels,
-      kernel[2] * in_channels, in_channels};
-  source.scales = conv->weight.scales.data();
-  source.scales_per_channel = conv->weight.per_channel;
-  source.zero_points = conv->weight.zero_points.data();
-  source.zero_points_per_channel = conv->weight.per_channel;
-  source.bias = conv->bias ? conv->bias->data() : nullptr;
+  source.conv = to_native(conv.geometry);
+  source.weight = original.const_data_ptr<int8_t>();
+  // The dimensions that a convolution lacks have one entry, whose stride doesn't matter.
+  const c10::IntArrayRef strides = original.strides();
+  std::copy(strides.begin(), strides.begin() + 2, source.strides.begin());
+  std::copy(strides.begin() + 2, strides.end(), source.strides.end() - (strides.size() - 2));
+  source.scales = conv.weight.scales.data();
+  source.scales_per_channel = conv.weight.per_channel;
+  source.zero_points = conv.weight.zero_points.data();
+  source.zero_points_per_channel = conv.weight.per_channel;
+  source.bias = conv.bias ? conv.bias->data() : nullptr;
   return raising_value_errors(op, [&] {
     const at::Tensor buffer = at::empty(
         {static_cast<int64_t>(native::packed_size(source))}, at::TensorOptions().dtype(at::kByte));
-    native::pack(source, buffer.mutable_data_ptr<uint8_t>(), static_cast<size_t>(buffer.numel()));
+    try {
+      native::pack(source, buffer.mutable_data_ptr<uint8_t>(), static_cast<size_t>(buffer.numel()));
+    } catch (const std::invalid_argument&) {
+      // Raises the error that all engines have for sums that can overflow, if it is that.
+      weight.facts();
+      throw;
+    }
     return std::make_unique<NativePackedConv>(buffer);
   });
 }

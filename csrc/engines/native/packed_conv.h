@@ -6,9 +6,9 @@
 
 namespace qconv {
 
-// Raises ValueError where the core refuses the convolution.
+// Raises ValueError where the core refuses the convolution, NotImplementedError where it refuses the
+// weight's sums.
 std::unique_ptr<const PackedConv> pack_native_conv(
-    std::string_view op, std::shared_ptr<const ConvDescription> conv,
-    const at::Tensor& grouped_weight);
+    std::string_view op, const ConvDescription& conv, const WeightSource& weight);
 
 }  // namespace qconv

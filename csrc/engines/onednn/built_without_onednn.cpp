@@ -19,8 +19,8 @@ class MissingOnednnEngine final : public Engine {
     return std::nullopt;
   }
   std::unique_ptr<const PackedConv> pack(
-      std::string_view op, std::shared_ptr<const ConvDescription>, const at::Tensor&,
-      const WeightFacts&) const override {
+      std::string_view op, std::shared_ptr<const ConvDescription>,
+      const WeightSource&) const override {
     QCONV_CHECK_IMPLEMENTED(false, op, kReason);
   }
 };

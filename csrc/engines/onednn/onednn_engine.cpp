@@ -41,9 +41,11 @@ class OnednnEngine final : public Engine {
 
   std::unique_ptr<const PackedConv> pack(
       std::string_view op, std::shared_ptr<const ConvDescription> conv,
-      const at::Tensor& grouped_weight, const WeightFacts& facts) const override {
+      const WeightSource& weight) const override {
     return onednn::with_clear_errors(
-        op, [&] { return onednn::pack_conv(op, std::move(conv), grouped_weight, facts); });
+        op, [&] {
+          return onednn::pack_conv(op, std::move(conv), weight.grouped(), weight.facts());
+        });
   }
 };
 

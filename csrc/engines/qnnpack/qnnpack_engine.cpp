@@ -54,8 +54,8 @@ class QnnpackEngine final : public Engine {
 
   std::unique_ptr<const PackedConv> pack(
       std::string_view, std::shared_ptr<const ConvDescription> conv,
-      const at::Tensor& grouped_weight, const WeightFacts& facts) const override {
-    return pack_qnnpack_conv(std::move(conv), grouped_weight, facts);
+      const WeightSource& weight) const override {
+    return pack_qnnpack_conv(std::move(conv), weight.grouped(), weight.facts());
   }
 };
 
