@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "conv/check.h"
+#include "conv/geometry.h"
 #include "packed_params/packed_params.h"
 
 namespace qconv {
@@ -37,6 +38,15 @@ c10::intrusive_ptr<Params> packed_params_argument(std::string_view op, const c10
 template <typename Argument>
 Argument argument(std::string_view, const c10::IValue& value, std::type_identity<Argument>) {
   return value.to<Argument>();
+}
+
+// As many as a convolution has dimensions, and so without memory of their own.
+inline Dims argument(std::string_view, const c10::IValue& value, std::type_identity<Dims>) {
+  Dims values;
+  for (const c10::IValue& element : value.toListRef()) {
+    values.push_back(element.toInt());
+  }
+  return values;
 }
 
 template <typename Params>

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,17 +71,13 @@ struct ConvOps {
   // PyTorch's older form, which repeats the packed arguments: they must be the packed ones.
   template <PostOp kPostOp>
   static at::Tensor run_with_arguments(
-      std::string_view op, const at::Tensor& input, const Pointer& params,
-      const c10::List<int64_t>& stride, const c10::List<int64_t>& padding,
-      const c10::List<int64_t>& dilation, int64_t groups, double output_scale,
+      std::string_view op, const at::Tensor& input, const Pointer& params, const Dims& stride,
+      const Dims& padding, const Dims& dilation, int64_t groups, double output_scale,
       int64_t output_zero_point) {
     const ConvGeometry& packed = params->description().geometry;
-    const auto equal = [](const c10::List<int64_t>& given, const Dims& packed) {
-      return std::equal(given.begin(), given.end(), packed.begin(), packed.end());
-    };
     QCONV_CHECK_VALUE(
-        equal(stride, packed.stride) && equal(padding, packed.padding) &&
-            equal(dilation, packed.dilation) && groups == packed.groups,
+        stride == packed.stride && padding == packed.padding && dilation == packed.dilation &&
+            groups == packed.groups,
         op, "arguments must equal the packed ones, stride ", packed.stride, ", padding ",
         packed.padding, ", dilation ", packed.dilation, ", groups ", packed.groups,
         "; leave them out");

@@ -96,26 +96,26 @@ void define(torch::Library& library, const char* schema, Function function) {
       schema, torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd, std::move(function)));
 }
 
+#define BOXED(function) torch::CppFunction::makeFromBoxedFunction<&Boxed<&function>::call>()
+
 // The run ops on plain tensors of one number of dimensions.
 template <int kDims>
 void define_pointwise(torch::Library& library, const std::string& name) {
   using Ops = PointwiseOps<kDims>;
   define(
       library, (name + POINTWISE_INPUTS("float", "int") UNARY_ARGUMENTS).c_str(),
-      TORCH_FN(Ops::pointwise));
+      BOXED(Ops::pointwise));
   define(
       library, (name + ".tensor" POINTWISE_INPUTS("Tensor", "Tensor") UNARY_ARGUMENTS).c_str(),
-      TORCH_FN(Ops::pointwise_tensor));
+      BOXED(Ops::pointwise_tensor));
   define(
       library, (name + ".binary" POINTWISE_INPUTS("float", "int") BINARY_ARGUMENTS).c_str(),
-      TORCH_FN(Ops::binary));
+      BOXED(Ops::binary));
   define(
       library,
       (name + ".binary_tensor" POINTWISE_INPUTS("Tensor", "Tensor") BINARY_ARGUMENTS).c_str(),
-      TORCH_FN(Ops::binary_tensor));
+      BOXED(Ops::binary_tensor));
 }
-
-#define BOXED(function) torch::CppFunction::makeFromBoxedFunction<&Boxed<&function>::call>()
 
 }  // namespace
 

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <list>
 #include <mutex>
+#include <unordered_map>
 
 namespace qconv {
 namespace {
@@ -15,23 +17,22 @@ constexpr size_t kMostEntries = 1024;
 // Convolutions packed for one weight: more than one where it runs with several biases or strides.
 constexpr size_t kMostPerWeight = 4;
 
-// Evenly spaced bytes of the weight.
-using Sample = std::array<int8_t, 64>;
+// Bytes of the weight, and where in its memory they lie.
+constexpr size_t kSampled = 64;
+using Sample = std::array<int8_t, kSampled>;
+using Positions = std::array<int64_t, kSampled>;
 
 // Which bytes a tensor shows, and which state of them.
 struct Identity {
   c10::weak_intrusive_ptr<c10::StorageImpl> storage;
   int64_t offset;
-  Dims sizes, strides;
+  Sizes sizes, strides;
   int64_t version;
+  Positions positions;
   Sample sample;
 };
 
-Dims dims(c10::IntArrayRef values) {
-  return {values.begin(), values.end()};
-}
-
-// Position in storage of element `index`, counted in the order of the sizes.
+// Position in memory of element `index`, counted in the order of the sizes.
 int64_t position(const at::Tensor& tensor, int64_t index) {
   int64_t result = 0;
   for (int64_t i = tensor.dim() - 1; i >= 0; --i) {
@@ -41,13 +42,21 @@ int64_t position(const at::Tensor& tensor, int64_t index) {
   return result;
 }
 
-Sample sample_of(const at::Tensor& weight) {
+// Of a weight that isn't empty.
+Positions positions_of(const at::Tensor& weight) {
+  Positions positions{};
+  for (size_t i = 0; i < kSampled; ++i) {
+    // A prime step reaches into every row and column of any shape.
+    positions[i] = position(weight, static_cast<int64_t>(i) * 7919 % weight.numel());
+  }
+  return positions;
+}
+
+Sample sample_of(const at::Tensor& weight, const Positions& positions) {
   Sample sample{};
   const auto* data = weight.const_data_ptr<int8_t>();
-  const int64_t count = weight.numel();
-  for (size_t i = 0; i < sample.size() && count > 0; ++i) {
-    // A prime step reaches into every row and column of any shape.
-    sample[i] = data[position(weight, static_cast<int64_t>(i) * 7919 % count)];
+  for (size_t i = 0; i < kSampled; ++i) {
+    sample[i] = data[positions[i]];
   }
   return sample;
 }
@@ -57,14 +66,27 @@ int64_t version_of(const at::Tensor& tensor) {
 }
 
 bool same_memory(const Identity& identity, const at::Tensor& weight) {
-  return identity.storage._unsafe_get_target() == weight.storage().unsafeGetStorageImpl() &&
-      !identity.storage.expired() && identity.offset == weight.storage_offset() &&
+  return !identity.storage.expired() && identity.offset == weight.storage_offset() &&
       c10::IntArrayRef(identity.sizes) == weight.sizes() &&
       c10::IntArrayRef(identity.strides) == weight.strides();
 }
 
 bool unchanged(const Identity& identity, const at::Tensor& weight) {
-  return identity.version == version_of(weight) && identity.sample == sample_of(weight);
+  return identity.version == version_of(weight) &&
+      identity.sample == sample_of(weight, identity.positions);
+}
+
+Identity identity_of(const at::Tensor& weight) {
+  const auto list = [](c10::IntArrayRef values) { return Sizes(values.begin(), values.end()); };
+  const Positions positions = positions_of(weight);
+  return {
+      weight.storage().getWeakStorageImpl(),
+      weight.storage_offset(),
+      list(weight.sizes()),
+      list(weight.strides()),
+      version_of(weight),
+      positions,
+      sample_of(weight, positions)};
 }
 
 struct Entry {
@@ -73,56 +95,68 @@ struct Entry {
   std::list<std::shared_ptr<const PackedPlainConv>> packed;  // most recently used first
 };
 
+// Not for several threads at once: see `mutex`.
+class Entries {
+ public:
+  // The entry of this weight, or nullptr. What was packed of other bytes at the same place is
+  // forgotten.
+  Entry* find(const at::Tensor& weight) {
+    const auto [first, last] = of_storage_.equal_range(weight.storage().unsafeGetStorageImpl());
+    const auto found = std::find_if(
+        first, last, [&](const auto& item) { return same_memory(item.second->identity, weight); });
+    if (found == last) {
+      return nullptr;
+    }
+    used_.splice(used_.begin(), used_, found->second);
+    Entry& entry = *found->second;
+    if (!unchanged(entry.identity, weight)) {
+      entry.packed.clear();
+      entry.identity.version = version_of(weight);
+      entry.identity.sample = sample_of(weight, entry.identity.positions);
+    }
+    return &entry;
+  }
+
+  Entry& find_or_add(const at::Tensor& weight) {
+    if (Entry* entry = find(weight)) {
+      return *entry;
+    }
+    std::erase_if(of_storage_, [&](const auto& item) {
+      const bool expired = item.second->identity.storage.expired();
+      if (expired) {
+        used_.erase(item.second);
+      }
+      return expired;
+    });
+    while (used_.size() >= kMostEntries) {
+      std::erase_if(
+          of_storage_, [&](const auto& item) { return item.second == std::prev(used_.end()); });
+      used_.pop_back();
+    }
+    used_.push_front({identity_of(weight), std::nullopt, {}});
+    of_storage_.emplace(weight.storage().unsafeGetStorageImpl(), used_.begin());
+    return used_.front();
+  }
+
+ private:
+  std::list<Entry> used_;  // most recently first
+  // An entry's weak reference keeps the address of its storage from being used anew.
+  std::unordered_multimap<const c10::StorageImpl*, std::list<Entry>::iterator> of_storage_;
+};
+
 std::mutex mutex;
 
-// Most recently used first. Never destroyed: threads may still run at exit.
-std::list<Entry>& entries() {
-  static auto* const list = new std::list<Entry>();
-  return *list;
-}
-
-// The entry of this weight, moved to the front; nullptr where there is none. What was packed of
-// other bytes at the same place is forgotten.
-Entry* find_entry(const at::Tensor& weight) {
-  std::list<Entry>& all = entries();
-  const auto found = std::find_if(all.begin(), all.end(), [&](const Entry& entry) {
-    return same_memory(entry.identity, weight);
-  });
-  if (found == all.end()) {
-    return nullptr;
-  }
-  all.splice(all.begin(), all, found);
-  Entry& entry = all.front();
-  if (!unchanged(entry.identity, weight)) {
-    entry.packed.clear();
-    entry.identity.version = version_of(weight);
-    entry.identity.sample = sample_of(weight);
-  }
-  return &entry;
-}
-
-Entry& find_or_add_entry(const at::Tensor& weight) {
-  if (Entry* entry = find_entry(weight)) {
-    return *entry;
-  }
-  std::list<Entry>& all = entries();
-  all.remove_if([](const Entry& entry) { return entry.identity.storage.expired(); });
-  while (all.size() >= kMostEntries) {
-    all.pop_back();
-  }
-  all.push_front(
-      {{weight.storage().getWeakStorageImpl(), weight.storage_offset(), dims(weight.sizes()),
-        dims(weight.strides()), version_of(weight), sample_of(weight)},
-       std::nullopt,
-       {}});
-  return all.front();
+// Never destroyed: threads may still run at exit.
+Entries& entries() {
+  static auto* const all = new Entries();
+  return *all;
 }
 
 }  // namespace
 
 std::shared_ptr<const PackedPlainConv> find_packed(const PlainWeight& weight) {
   const std::lock_guard<std::mutex> lock(mutex);
-  Entry* const entry = find_entry(weight.weight);
+  Entry* const entry = entries().find(weight.weight);
   if (entry == nullptr) {
     return nullptr;
   }
@@ -139,7 +173,7 @@ std::shared_ptr<const PackedPlainConv> find_packed(const PlainWeight& weight) {
 
 void remember_packed(const PlainWeight& weight, std::shared_ptr<const PackedPlainConv> packed) {
   const std::lock_guard<std::mutex> lock(mutex);
-  Entry& entry = find_or_add_entry(weight.weight);
+  Entry& entry = entries().find_or_add(weight.weight);
   entry.packed.push_front(std::move(packed));
   if (entry.packed.size() > kMostPerWeight) {
     entry.packed.pop_back();
@@ -148,12 +182,12 @@ void remember_packed(const PlainWeight& weight, std::shared_ptr<const PackedPlai
 
 void remember_engine(const at::Tensor& weight, std::string engine) {
   const std::lock_guard<std::mutex> lock(mutex);
-  find_or_add_entry(weight).engine = std::move(engine);
+  entries().find_or_add(weight).engine = std::move(engine);
 }
 
 std::optional<std::string> remembered_engine(const at::Tensor& weight) {
   const std::lock_guard<std::mutex> lock(mutex);
-  const Entry* const entry = find_entry(weight);
+  const Entry* const entry = entries().find(weight);
   return entry == nullptr ? std::nullopt : entry->engine;
 }
 

@@ -18,24 +18,42 @@ void check_per_channel(
       values.sizes());
 }
 
-// Entry i of the scales, whatever their dtype and strides.
-double scale_at(const at::Tensor& scales, int64_t i) {
-  const int64_t position = scales.dim() == 0 ? 0 : i * scales.stride(0);
-  return scales.scalar_type() == at::kFloat ? scales.const_data_ptr<float>()[position]
-                                            : scales.const_data_ptr<double>()[position];
+// Calls use(values, stride) with the elements of a tensor of any strides with at most one
+// dimension; stride 0 where one element serves every channel.
+template <typename Element, typename Use>
+auto with_values(const at::Tensor& tensor, const Use& use) {
+  const int64_t stride = tensor.numel() == 1 ? 0 : tensor.stride(0);
+  return use(tensor.const_data_ptr<Element>(), stride);
 }
 
-int64_t zero_point_at(const at::Tensor& zero_points, int64_t i) {
+template <typename Use>
+auto with_scales(const at::Tensor& scales, const Use& use) {
+  return scales.scalar_type() == at::kFloat ? with_values<float>(scales, use)
+                                            : with_values<double>(scales, use);
+}
+
+// Undefined zero points are all 0.
+template <typename Use>
+auto with_zero_points(const at::Tensor& zero_points, const Use& use) {
+  static constexpr int64_t kZero = 0;
   if (!zero_points.defined()) {
-    return 0;
+    return use(&kZero, int64_t{0});
   }
-  const int64_t position =
-      zero_points.numel() == 1 || zero_points.dim() == 0 ? 0 : i * zero_points.stride(0);
-  int64_t value = 0;
-  AT_DISPATCH_INTEGRAL_TYPES(zero_points.scalar_type(), "zero_point_at", [&] {
-    value = zero_points.const_data_ptr<scalar_t>()[position];
+  return AT_DISPATCH_INTEGRAL_TYPES(zero_points.scalar_type(), "weight zero points", [&] {
+    return with_values<scalar_t>(zero_points, use);
   });
-  return value;
+}
+
+// Compares without a branch, so that the loop is vectorized.
+template <typename Packed>
+auto equal_to(const std::vector<Packed>& packed) {
+  return [&packed](const auto* given, int64_t stride) {
+    bool equal = true;
+    for (size_t i = 0; i < packed.size(); ++i) {
+      equal &= packed[i] == given[static_cast<int64_t>(i) * stride];
+    }
+    return equal;
+  };
 }
 
 bool per_channel(const PlainWeight& weight) {
@@ -43,8 +61,7 @@ bool per_channel(const PlainWeight& weight) {
       (weight.zero_points.defined() && weight.zero_points.numel() > 1);
 }
 
-template <typename List>
-bool equal(const Dims& packed, const List& given) {
+bool equal(const Dims& packed, const Dims& given) {
   return packed.size() >= given.size() &&
       std::equal(given.begin(), given.end(), packed.end() - given.size());
 }
@@ -61,13 +78,7 @@ bool same_bias(
       given->numel() != static_cast<int64_t>(packed->size())) {
     return false;
   }
-  const auto* data = given->const_data_ptr<float>();
-  for (size_t i = 0; i < packed->size(); ++i) {
-    if (data[i * given->stride(0)] != (*packed)[i]) {
-      return false;
-    }
-  }
-  return true;
+  return with_values<float>(*given, equal_to(*packed));
 }
 
 }  // namespace
@@ -95,6 +106,9 @@ void check_plain_weight(std::string_view op, const PlainWeight& arguments) {
         "weight zero points must have an integer dtype, got ", dtype_name(arguments.zero_points));
     check_per_channel(op, "weight zero points", arguments.zero_points, weight.size(0));
   }
+  if (arguments.bias) {
+    check_readable(op, "bias", *arguments.bias);
+  }
 }
 
 std::shared_ptr<const PackedPlainConv> pack_plain(
@@ -104,23 +118,29 @@ std::shared_ptr<const PackedPlainConv> pack_plain(
   const int64_t entries = channels ? weight.weight.size(0) : 1;
   WeightQuantization quantization;
   quantization.per_channel = channels;
-  for (int64_t i = 0; i < entries; ++i) {
-    quantization.scales.push_back(scale_at(weight.scales, weight.scales.numel() == 1 ? 0 : i));
-    const int64_t zero_point = zero_point_at(weight.zero_points, i);
-    QCONV_CHECK_VALUE(
-        zero_point >= -128 && zero_point <= 127, op, "weight zero point of channel ", i,
-        " must be in [-128, 127], got ", zero_point);
-    quantization.zero_points.push_back(static_cast<int32_t>(zero_point));
-  }
+  with_scales(weight.scales, [&](const auto* values, int64_t stride) {
+    for (int64_t i = 0; i < entries; ++i) {
+      quantization.scales.push_back(values[i * stride]);
+    }
+  });
+  with_zero_points(weight.zero_points, [&](const auto* values, int64_t stride) {
+    for (int64_t i = 0; i < entries; ++i) {
+      const auto zero_point = static_cast<int64_t>(values[i * stride]);
+      QCONV_CHECK_VALUE(
+          zero_point >= -128 && zero_point <= 127, op, "weight zero point of channel ", i,
+          " must be in [-128, 127], got ", zero_point);
+      quantization.zero_points.push_back(static_cast<int32_t>(zero_point));
+    }
+  });
   ConvArguments arguments;
   arguments.conv_dims = static_cast<int>(weight.weight.dim()) - 2;
   arguments.weight = weight.weight.resolve_neg();
   arguments.quantization = std::move(quantization);
   arguments.bias = weight.bias;
-  arguments.stride = weight.stride.vec();
-  arguments.padding = weight.padding.vec();
+  arguments.stride.assign(weight.stride.begin(), weight.stride.end());
+  arguments.padding.assign(weight.padding.begin(), weight.padding.end());
   arguments.output_padding.assign(arguments.conv_dims, 0);
-  arguments.dilation = weight.dilation.vec();
+  arguments.dilation.assign(weight.dilation.begin(), weight.dilation.end());
   arguments.groups = weight.groups;
   CheckedConv checked = check_conv(op, arguments);
   auto conv = std::make_shared<const ConvDescription>(std::move(checked.description));
@@ -135,20 +155,12 @@ bool same_conv(const ConvDescription& conv, const PlainWeight& weight) {
     return weight.stride.size() == size && weight.padding.size() == size &&
         weight.dilation.size() == size;
   };
-  if (!lists_have(geometry.conv_dims) || !equal(geometry.stride, weight.stride) ||
-      !equal(geometry.padding, weight.padding) || !equal(geometry.dilation, weight.dilation) ||
-      geometry.groups != weight.groups || conv.weight.per_channel != per_channel(weight) ||
-      !same_bias(conv.bias, weight.bias)) {
-    return false;
-  }
-  for (size_t i = 0; i < conv.weight.scales.size(); ++i) {
-    const auto entry = static_cast<int64_t>(i);
-    if (conv.weight.scales[i] != scale_at(weight.scales, weight.scales.numel() == 1 ? 0 : entry) ||
-        conv.weight.zero_points[i] != zero_point_at(weight.zero_points, entry)) {
-      return false;
-    }
-  }
-  return true;
+  return lists_have(geometry.conv_dims) && equal(geometry.stride, weight.stride) &&
+      equal(geometry.padding, weight.padding) && equal(geometry.dilation, weight.dilation) &&
+      geometry.groups == weight.groups && conv.weight.per_channel == per_channel(weight) &&
+      same_bias(conv.bias, weight.bias) &&
+      with_scales(weight.scales, equal_to(conv.weight.scales)) &&
+      with_zero_points(weight.zero_points, equal_to(conv.weight.zero_points));
 }
 
 }  // namespace qconv

@@ -17,7 +17,7 @@ struct PlainWeight {
   at::Tensor scales;       // float32 or float64, 1 or out elements
   at::Tensor zero_points;  // integers, 1 or out elements; undefined: all 0
   std::optional<at::Tensor> bias;
-  c10::IntArrayRef stride, padding, dilation;
+  Dims stride, padding, dilation;
   int64_t groups = 1;
 };
 
@@ -26,7 +26,8 @@ struct PackedPlainConv {
   EnginePacking packing;
 };
 
-// The int8 weight, its scales and zero points: dtypes and sizes. Raises ValueError or TypeError.
+// The int8 weight, its scales and zero points, dtypes and sizes, and that all can be read, the bias
+// as well. Raises ValueError or TypeError.
 void check_plain_weight(std::string_view op, const PlainWeight& weight);
 
 // Checks the rest as the prepack ops do, and packs.

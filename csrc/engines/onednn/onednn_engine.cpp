@@ -42,10 +42,9 @@ class OnednnEngine final : public Engine {
   std::unique_ptr<const PackedConv> pack(
       std::string_view op, std::shared_ptr<const ConvDescription> conv,
       const WeightSource& weight) const override {
-    return onednn::with_clear_errors(
-        op, [&] {
-          return onednn::pack_conv(op, std::move(conv), weight.grouped(), weight.facts());
-        });
+    return onednn::with_clear_errors(op, [&] {
+      return onednn::pack_conv(op, std::move(conv), weight.grouped(), weight.facts());
+    });
   }
 };
 
