@@ -15,7 +15,7 @@ from bad_input import (
     every_kind,
     qint8,
 )
-from ops import ENGINE_NAMES, ENGINES
+from ops import ENGINE_NAMES, ENGINES, skip_what_is_refused
 
 HUGE = (2**31, 2**40, 2**62)
 # Fits the range that arguments have, but is more than FBGEMM counts to.
@@ -111,4 +111,5 @@ def test_engine_is_one_that_exists(kind: Kind, engine: str) -> None:
 @every_kind
 @pytest.mark.parametrize("engine", [None, "auto", "x86", *ENGINES])
 def test_engine_that_exists_packs(kind: Kind, engine: str | None) -> None:
+    skip_what_is_refused(kind.transposed, engine)
     assert kind.prepack(engine=engine).engine() in ENGINES

@@ -121,7 +121,7 @@ def test_conv_prepack_equals_conv2d_prepack() -> None:
     weight = torch._make_per_tensor_quantized_tensor(weight, 0.1, 3)
     arguments = (weight, bias, [2, 1], [1, 0], [1, 2], 2)
     old = ops.conv_prepack(*arguments, engine="fbgemm")
-    new = ops.conv2d_prepack(*arguments)
+    new = ops.conv2d_prepack(*arguments, engine="fbgemm")
     assert old._type() == new._type()
     for method in ("stride", "padding", "dilation", "output_padding", "groups", "engine"):
         assert getattr(old, method)() == getattr(new, method)()

@@ -64,7 +64,11 @@ class Backend:
         )
         prepack = self.op(f"{op_name(layer)}_prepack")
         if self.is_ours:
-            return prepack(*arguments, engine=self.engine)
+            try:
+                return prepack(*arguments, engine=self.engine)
+            except NotImplementedError:
+                # The layer that the engine refuses; the policy finds another.
+                return prepack(*arguments, engine="auto")
         with stock_engine(self.engine):
             return prepack(*arguments)
 

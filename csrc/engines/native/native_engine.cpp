@@ -2,8 +2,11 @@
 
 #include <stdexcept>
 
+#include "engines/native/native_arguments.h"
 #include "engines/native/packed_conv.h"
+#include "engines/size_limits.h"
 #include "native/cpu/instruction_set.h"
+#include "native/format/check_convolution.h"
 #include "native/format/header.h"
 
 namespace qconv {
@@ -35,7 +38,15 @@ class NativeEngine final : public Engine {
     if (conv.geometry.transposed) {
       return "it has no kernels for transposed convolutions";
     }
-    return std::nullopt;
+    if (std::optional<std::string> reason = why_too_large("native", conv.geometry)) {
+      return reason;
+    }
+    try {
+      native::check_convolution(to_native(conv.geometry));
+      return std::nullopt;
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
   }
 
   std::unique_ptr<const PackedConv> pack(
