@@ -3,9 +3,6 @@
 //
 //   depthwise_test [cases [seed]]
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -17,69 +14,30 @@
 #include <string>
 #include <vector>
 
-#include "evex_avx_vnni.h"
-#include "native/kernels/avx2/depthwise.h"
-#include "native/kernels/avx512_vnni/depthwise.h"
-#include "native/kernels/avx_vnni/depthwise.h"
-#include "native/kernels/depthwise.h"
-#include "native/kernels/scalar/depthwise.h"
+#include "depthwise_avx_vnni_evex.h"
+#include "guarded_memory.h"
+#include "native/cpu/instruction_set.h"
+#include "native/kernels/kernel_set.h"
 
-namespace qconv::native {
+namespace qconv::native::test {
 namespace {
 
-// `bytes` bytes between two pages that can't be touched: right before the second one, or right
-// after the first one.
-class GuardedMemory {
- public:
-  GuardedMemory(size_t bytes, bool at_end) {
-    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const size_t inner = (bytes + page - 1) / page * page;
-    size_ = inner + 2 * page;
-    void* const mapped =
-        mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) {
-      std::perror("mmap");
-      std::exit(2);
-    }
-    base_ = static_cast<uint8_t*>(mapped);
-    mprotect(base_, page, PROT_NONE);
-    mprotect(base_ + page + inner, page, PROT_NONE);
-    data_ = base_ + page + (at_end ? inner - bytes : 0);
-  }
-  ~GuardedMemory() { munmap(base_, size_); }
-  GuardedMemory(const GuardedMemory&) = delete;
-  GuardedMemory& operator=(const GuardedMemory&) = delete;
-
-  template <typename T = uint8_t>
-  T* data() const {
-    return reinterpret_cast<T*>(data_);
-  }
-
- private:
-  uint8_t* base_;
-  uint8_t* data_;
-  size_t size_;
-};
-
 struct NamedKernel {
-  const char* name;
+  std::string name;
   DepthwiseKernel kernel;
 };
 
 std::vector<NamedKernel> kernels() {
-  std::vector<NamedKernel> all{{"scalar", depthwise_scalar}};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    all.push_back({"avx2", depthwise_avx2});
-  }
-#if __GNUC__ >= 13
-  if (__builtin_cpu_supports("avxvnni")) {
-    all.push_back({"avx_vnni", depthwise_avx_vnni});
-  }
+  std::vector<NamedKernel> all;
+  for (const InstructionSetEntry& entry : instruction_sets()) {
+    if (entry.supported) {
+      all.push_back({entry.name, kernel_set(entry.set)->depthwise});
+    }
+#if defined(__x86_64__)
+    if (entry.supported && entry.set == InstructionSet::kAvx512Vnni) {
+      all.push_back({"avx_vnni in AVX512's encoding", depthwise_avx_vnni_evex});
+    }
 #endif
-  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl")) {
-    all.push_back({"avx_vnni in EVEX", depthwise_avx_vnni_in_evex});
-    all.push_back({"avx512_vnni", depthwise_avx512_vnni});
   }
   return all;
 }
@@ -191,7 +149,7 @@ std::unique_ptr<Data> make_data(Case& c, Random& random) {
   const int64_t weights = c.kernel_rows * c.kernel_columns * tap_stride;
   data->weight = memory(weights + 64);
   for (int64_t i = 0; i < weights + 64; ++i) {
-    data->weight->data<int8_t>()[i] =
+    data->weight->as<int8_t>()[i] =
         static_cast<int8_t>(c.extreme ? -128 : random.between(-128, 127));
   }
   const int64_t readable = tap_stride + 16;
@@ -199,17 +157,17 @@ std::unique_ptr<Data> make_data(Case& c, Random& random) {
   data->offset = memory(readable * 4);
   data->zero_points = memory(readable * 4);
   for (int64_t i = 0; i < readable; ++i) {
-    data->multiplier->data<float>()[i] = random.real(1e-5F, random.chance(10) ? 0.5F : 5e-3F);
-    data->offset->data<float>()[i] = random.real(-200, 200);
-    data->zero_points->data<int32_t>()[i] = static_cast<int32_t>(random.between(-128, 127));
+    data->multiplier->as<float>()[i] = random.real(1e-5F, random.chance(10) ? 0.5F : 5e-3F);
+    data->offset->as<float>()[i] = random.real(-200, 200);
+    data->zero_points->as<int32_t>()[i] = static_cast<int32_t>(random.between(-128, 127));
   }
   c.requantization.zero_point = static_cast<int32_t>(random.between(0, 255));
   if (random.chance(50)) {
     c.requantization.low = static_cast<uint8_t>(random.between(0, 255));
     c.requantization.high = static_cast<uint8_t>(random.between(c.requantization.low, 255));
   }
-  c.requantization.multiplier = data->multiplier->data<float>() + c.first_channel;
-  c.requantization.offset = data->offset->data<float>() + c.first_channel;
+  c.requantization.multiplier = data->multiplier->as<float>() + c.first_channel;
+  c.requantization.offset = data->offset->as<float>() + c.first_channel;
 
   DepthwiseArguments& a = data->arguments;
   a.rows = data->rows.data();
@@ -225,10 +183,10 @@ std::unique_ptr<Data> make_data(Case& c, Random& random) {
   a.input_pixel_stride = c.all_channels;
   a.zero_point_pixel = data->zero_point_pixel->data();
   a.channels = c.channels;
-  a.weight = data->weight->data<int8_t>() + c.first_channel;
+  a.weight = data->weight->as<int8_t>() + c.first_channel;
   a.tap_stride = tap_stride;
   a.weight_zero_points =
-      c.zero_points ? data->zero_points->data<int32_t>() + c.first_channel : nullptr;
+      c.zero_points ? data->zero_points->as<int32_t>() + c.first_channel : nullptr;
   a.requantization = c.requantization;
   a.output_pixel_stride = c.all_channels;
   a.output_row_stride = c.output_columns * c.all_channels + random.between(0, 5);
@@ -278,7 +236,7 @@ int run(int64_t cases, uint64_t seed) {
   const std::vector<NamedKernel> all = kernels();
   std::printf("seed %llu, kernels:", static_cast<unsigned long long>(seed));
   for (const NamedKernel& kernel : all) {
-    std::printf(" %s;", kernel.name);
+    std::printf(" %s;", kernel.name.c_str());
   }
   std::printf("\n");
   Random random(seed);
@@ -300,7 +258,7 @@ int run(int64_t cases, uint64_t seed) {
       if (wrong.first != expected.end()) {
         std::printf(
             "case %lld, %s: byte %lld of %lld is %d, expected %d;%s\n", static_cast<long long>(i),
-            kernel.name, static_cast<long long>(wrong.first - expected.begin()),
+            kernel.name.c_str(), static_cast<long long>(wrong.first - expected.begin()),
             static_cast<long long>(bytes), *wrong.second, *wrong.first, c.text().c_str());
         return 1;
       }
@@ -311,10 +269,10 @@ int run(int64_t cases, uint64_t seed) {
 }
 
 }  // namespace
-}  // namespace qconv::native
+}  // namespace qconv::native::test
 
 int main(int argc, char** argv) {
   const int64_t cases = argc > 1 ? std::atoll(argv[1]) : 2000;
   const uint64_t seed = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
-  return qconv::native::run(cases, seed);
+  return qconv::native::test::run(cases, seed);
 }

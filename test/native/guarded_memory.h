@@ -10,11 +10,12 @@
 
 namespace qconv::native::test {
 
-// Memory whose last byte is followed, and whose first page is preceded, by a page that can't be
-// touched: reading or writing beyond the end ends the program.
+// Memory between two pages that can't be touched: reading or writing beyond its end, or before its
+// start where it is at the start of its first page instead of at the end of its last, ends the
+// program.
 class GuardedMemory {
  public:
-  explicit GuardedMemory(size_t bytes) {
+  explicit GuardedMemory(size_t bytes, bool at_end = true) {
     const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     const size_t inside = (bytes + page - 1) / page * page;
     mapped_bytes_ = inside + 2 * page;
@@ -26,7 +27,7 @@ class GuardedMemory {
     mapped_ = static_cast<uint8_t*>(mapped);
     mprotect(mapped_, page, PROT_NONE);
     mprotect(mapped_ + page + inside, page, PROT_NONE);
-    data_ = mapped_ + page + inside - bytes;
+    data_ = mapped_ + page + (at_end ? inside - bytes : 0);
   }
   ~GuardedMemory() { munmap(mapped_, mapped_bytes_); }
   GuardedMemory(const GuardedMemory&) = delete;

@@ -1,4 +1,6 @@
-#include "evex_avx_vnni.h"
+#include "depthwise_avx_vnni_evex.h"
+
+#if defined(__x86_64__)
 
 #include <immintrin.h>
 
@@ -9,7 +11,7 @@
 #include "native/kernels/depthwise_plan.h"
 
 #pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512vl,avx512vnni")
+#pragma GCC target("avx2,fma")
 
 #include "native/kernels/depthwise_vectors.h"
 #include "native/kernels/depthwise_ymm.h"
@@ -26,10 +28,12 @@ struct EvexDot {
 
 }  // namespace
 
-void depthwise_avx_vnni_in_evex(const DepthwiseArguments& arguments) {
+void depthwise_avx_vnni_evex(const DepthwiseArguments& arguments) {
   depthwise<YmmQuads<EvexDot>>(arguments);
 }
 
 }  // namespace qconv::native
 
 #pragma GCC pop_options
+
+#endif
