@@ -10,11 +10,13 @@
 // packing to bytes both work within 128-bit lanes, each undoing the other's order.
 //
 // `Isa` names the instructions:
-//   Vector, kChannels, kLaneValues, kTileRows, kTileColumns;
-//   load, store, zero; load_parts<kParts>(pointers), store_part(to, vector, part);
+//   Vector; kChannels of one; kLaneValues, input values that a lane holds; kTileRows, kTileColumns;
+//   load, store, zero; load_parts<kParts>(pointers), store_parts(to, offset, vector, parts);
 //   interleave(sources, bundle), interleave_weights(sources, bundle); dot(sum, bundle, weight);
 //   subtract_product(sums, a, b); round(sums, multiplier, offset); words(a, b, zero_point);
-//   bytes(a, b); clamp(bytes, low, high).
+//   bytes(a, b); clamp(bytes, low, high);
+//   kHas3x3: there are registers for depthwise_3x3.h, which also needs load_once(from) and
+//   dot_memory<kOffset>(sum, bundle, weights).
 
 #include "native/kernels/depthwise_3x3.h"
 #include "native/kernels/depthwise_tiles.h"
@@ -76,6 +78,7 @@ void depthwise(const DepthwiseArguments& arguments) {
       arguments.kernel_rows, arguments.kernel_columns,           arguments.row_step, block.stride,
       arguments.dilation,    arguments.output_rows == 1 ? 1 : 2, Isa::kLaneValues};
   block.is_3x3 = false;
+  // These plans have one bundle, and one tap for each column of the kernel, from left to right.
   if constexpr (Isa::kHas3x3) {
     block.is_3x3 = !arguments.to_sums && arguments.weight_zero_points == nullptr &&
         shape.kernel_rows == 3 && shape.kernel_columns == 3 && shape.dilation == 1 &&
