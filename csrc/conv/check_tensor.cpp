@@ -5,9 +5,6 @@
 #include <c10/core/ScalarType.h>
 #include <c10/util/safe_numerics.h>
 
-#include <cmath>
-#include <limits>
-
 #include "conv/check.h"
 
 namespace qconv {
@@ -77,9 +74,8 @@ const at::AffineQuantizer& check_quantized(
 }
 
 void check_scale(std::string_view op, ArgumentName name, double scale) {
-  const float rounded = static_cast<float>(scale);
   QCONV_CHECK_VALUE(
-      std::isfinite(rounded) && rounded >= std::numeric_limits<float>::min(), op, name,
+      is_normal_scale(scale), op, name,
       " must be a positive, finite and normal float32 number, got ", scale);
 }
 

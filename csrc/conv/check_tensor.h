@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -26,7 +27,14 @@ std::string dtype_name(const at::Tensor& tensor);
 const at::AffineQuantizer& check_quantized(
     std::string_view op, ArgumentName name, const at::Tensor& tensor);
 
-// A scale must stay positive and finite when an engine rounds it to float32. Raises ValueError.
+// A scale must stay positive and finite when an engine rounds it to float32.
+inline bool is_normal_scale(double scale) {
+  const auto rounded = static_cast<float>(scale);
+  return rounded >= std::numeric_limits<float>::min() &&
+      rounded <= std::numeric_limits<float>::max();
+}
+
+// Raises ValueError where it doesn't.
 void check_scale(std::string_view op, ArgumentName name, double scale);
 
 }  // namespace qconv

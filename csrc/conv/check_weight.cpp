@@ -12,13 +12,25 @@
 namespace qconv {
 namespace {
 
+bool is_weight_zero_point(int64_t value) {
+  return value >= std::numeric_limits<int8_t>::min() && value <= std::numeric_limits<int8_t>::max();
+}
+
+// Without a branch per value: weights have thousands of channels, and nearly all are right.
+template <typename Value, typename IsRight>
+bool all_of_values(const Value* values, int64_t count, const IsRight& is_right) {
+  bool result = true;
+  for (int64_t i = 0; i < count; ++i) {
+    result &= is_right(values[i]);
+  }
+  return result;
+}
+
 // channel: -1 where one zero point serves all.
 int32_t checked_zero_point(std::string_view op, int64_t zero_point, int64_t channel) {
   QCONV_CHECK_VALUE(
-      zero_point >= std::numeric_limits<int8_t>::min() &&
-          zero_point <= std::numeric_limits<int8_t>::max(),
-      op, ArgumentName("weight zero point", "", channel), " must be in [-128, 127], got ",
-      zero_point);
+      is_weight_zero_point(zero_point), op, ArgumentName("weight zero point", "", channel),
+      " must be in [-128, 127], got ", zero_point);
   return static_cast<int32_t>(zero_point);
 }
 
@@ -63,17 +75,23 @@ WeightQuantization quantization_of(std::string_view op, const at::Tensor& weight
     const double* scale = scales_double.const_data_ptr<double>();
     const int64_t* zero_point = zero_points_long.const_data_ptr<int64_t>();
     result.scales.assign(scale, scale + channels);
-    result.zero_points.reserve(channels);
-    for (int64_t i = 0; i < channels; ++i) {
-      result.zero_points.push_back(checked_zero_point(op, zero_point[i], i));
+    result.zero_points.assign(zero_point, zero_point + channels);
+    if (!all_of_values(zero_point, channels, is_weight_zero_point)) {
+      for (int64_t i = 0; i < channels; ++i) {
+        checked_zero_point(op, zero_point[i], i);
+      }
     }
   }
   return result;
 }
 
 void check_weight_quantization(std::string_view op, const WeightQuantization& quantization) {
-  for (size_t i = 0; i < quantization.scales.size(); ++i) {
-    const int64_t channel = quantization.per_channel ? static_cast<int64_t>(i) : -1;
+  const auto entries = static_cast<int64_t>(quantization.scales.size());
+  if (all_of_values(quantization.scales.data(), entries, is_normal_scale)) {
+    return;
+  }
+  for (int64_t i = 0; i < entries; ++i) {
+    const int64_t channel = quantization.per_channel ? i : -1;
     check_scale(op, {"weight scale", "", channel}, quantization.scales[i]);
   }
 }
