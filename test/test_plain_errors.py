@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from bad_input import assert_raises
+from bad_input import assert_raises, with_storage
 from ops import op
 
 ARGUMENTS: dict[str, Any] = {
@@ -107,6 +107,16 @@ def test_unary(changes: dict[str, Any], error: type[Exception], text: str) -> No
     for name in ("qconv_pointwise", "qconv2d_pointwise"):
         arguments = {**ARGUMENTS, **UNARY, **changes}
         assert_raises(error, f"{name}: {text}", lambda n=name, a=arguments: op(n)(**a))
+
+
+def test_bias_outside_its_memory_for_a_weight_that_ran_before() -> None:
+    run = op("qconv_pointwise")
+    run(**ARGUMENTS, **UNARY)
+    arguments = {**ARGUMENTS, **UNARY, "bias": with_storage(torch.ones(8), 4)}
+    text = (
+        "qconv_pointwise: bias of size [8] and strides [1] must lie inside its storage of 4 bytes"
+    )
+    assert_raises(ValueError, text, lambda: run(**arguments))
 
 
 @pytest.mark.parametrize(("changes", "error", "text"), [*REFUSED, *BINARY_REFUSED], ids=str)
