@@ -93,7 +93,7 @@ inline void pack_reference(const Problem& problem, ReferencePacked& packed) {
   view.bias = problem.bias.empty() ? nullptr : problem.bias.data();
 }
 
-// The real numbers of DESIGN's formula in float64, [batch, depth, height, width, out].
+// The real numbers that a convolution stands for, in float64: [batch, depth, height, width, out].
 inline std::vector<double> convolve_reference(
     const Problem& problem, const RunInput& input, const Extent& size) {
   const Convolution& conv = problem.conv;
