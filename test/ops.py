@@ -1,8 +1,8 @@
 """Packs and runs a test's convolution through the ops of this package or of PyTorch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import torch
@@ -19,23 +19,38 @@ ENGINES = tuple(record.name for record in _RECORDS if record.available)
 # What engine= may be: policies and engines, whether they can be used here or not.
 ENGINE_NAMES = ("auto", "x86", *(record.name for record in _RECORDS))
 
-# Engines that refuse weights with a zero point other than 0.
+# What engines refuse; test_engine_choice.py shows that they do, and that nothing else is refused.
+# Weights with a zero point other than 0:
 SYMMETRIC_ONLY = ("onednn",)
-
-# Engines that refuse transposed convolutions. test_engine_choice.py shows what they say.
+# Transposed convolutions:
 FORWARD_ONLY = ("native",)
 
 
-def skip_what_is_refused(transposed: bool, engine: str | None) -> None:
-    """Skip the test where the engine refuses the kind of convolution."""
-    if transposed and engine in FORWARD_ONLY:
-        pytest.skip(f"{engine} has no kernels for transposed convolutions")
+class Convolution(Protocol):
+    """A ConvCase, or an op's kind."""
+
+    @property
+    def transposed(self) -> bool: ...
 
 
 def supported(case: ConvCase, engine: str | None) -> ConvCase:
-    """The case itself, or the nearest to it that the engine takes; skips where there is none."""
-    skip_what_is_refused(case.transposed, engine)
+    """The case itself, or the nearest to it that the engine takes."""
     return case.but(weight_zero_points=False) if engine in SYMMETRIC_ONLY else case
+
+
+def runs(engine: str | None, convolution: Convolution) -> bool:
+    """Whether the engine takes such a convolution; policies take all."""
+    return not (convolution.transposed and engine in FORWARD_ONLY)
+
+
+def on_engines(
+    convolutions: Iterable[Any], argument: str = "case", names: Iterable[str | None] = ENGINES
+) -> pytest.MarkDecorator:
+    """Parametrizes `argument` and "engine": each engine with each convolution that it takes."""
+    pairs = [(c, engine) for engine in names for c in convolutions if runs(engine, c)]
+    return pytest.mark.parametrize(
+        (argument, "engine"), pairs, ids=[f"{convolution}-{engine}" for convolution, engine in pairs]
+    )
 
 
 def kind(dims: int, transposed: bool) -> str:
@@ -58,12 +73,6 @@ def pack_arguments(data: ConvData) -> list[Any]:
 
 
 def pack(data: ConvData, engine: str | None = None) -> Any:
-    """Pack; skips the test where the engine refuses."""
-    skip_what_is_refused(data.geometry.transposed, engine)
-    return pack_or_raise(data, engine)
-
-
-def pack_or_raise(data: ConvData, engine: str | None = None) -> Any:
     name = kind(data.geometry.dims, data.geometry.transposed)
     return op(f"{name}_prepack")(*pack_arguments(data), engine=engine)
 

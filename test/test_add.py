@@ -5,11 +5,10 @@ import torch
 from bad_input import CONV2D, Kind, assert_raises, every_kind, quint8
 from comparison import assert_matches
 from conv_case import ConvCase
-from ops import ENGINES, kind, op, pack, run, supported
+from ops import kind, on_engines, op, pack, run, supported
 from sums import addend_of, expected_sum
 from torch import Tensor
 
-engines = pytest.mark.parametrize("engine", ENGINES)
 signs = pytest.mark.parametrize("signed", [False, True], ids=["quint8", "qint8"])
 
 SHIFT = 128  # int8 q with zero point z is uint8 q + 128 with zero point z + 128
@@ -38,10 +37,9 @@ def unsigned(y: Tensor) -> Tensor:
     return (y.int_repr().int() + SHIFT).to(torch.uint8)
 
 
-@engines
+@on_engines(CASES)
 @signs
 @pytest.mark.parametrize("relu", [False, True], ids=["add", "add_relu"])
-@pytest.mark.parametrize("case", CASES, ids=str)
 def test_adds_before_the_relu(case: ConvCase, relu: bool, signed: bool, engine: str) -> None:
     data = supported(case, engine).data()
     addend = addend_of(data, seed=3)
@@ -59,8 +57,7 @@ def test_adds_before_the_relu(case: ConvCase, relu: bool, signed: bool, engine: 
         assert torch.equal(last.int_repr(), arguments[0].int_repr())
 
 
-@engines
-@pytest.mark.parametrize("case", CASES, ids=str)
+@on_engines(CASES)
 def test_signed_activations_give_the_same_numbers(case: ConvCase, engine: str) -> None:
     data = supported(case, engine).data()
     params = pack(data, engine)

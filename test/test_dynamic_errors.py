@@ -9,6 +9,7 @@ import torch
 from bad_input import (
     CONV2D,
     IN_CHANNELS,
+    KINDS,
     Kind,
     assert_raises,
     every_kind,
@@ -19,7 +20,7 @@ from bad_input import (
 )
 from conv_case import ConvCase
 from dynamic_reference import dynamic_conv
-from ops import ENGINES, op, pack
+from ops import ENGINES, on_engines, op, pack
 from reference import ConvGeometry
 from torch import Tensor
 
@@ -93,8 +94,7 @@ def test_elements_lie_inside_the_storage(kind: Kind, nbytes: int) -> None:
     assert_refused(kind, ValueError, f"input of size {list(kind.input_shape)} and strides ", x)
 
 
-@engines
-@every_kind
+@on_engines(KINDS, "kind")
 def test_memory_may_lie_in_any_order(kind: Kind, engine: str) -> None:
     case = ConvCase("", dims=kind.dims, transposed=kind.transposed, in_channels=6, batch=2)
     data = case.data()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from conv_case import ConvCase, ConvData
-from ops import ENGINES, kind, op, pack, run, supported
+from ops import kind, on_engines, op, pack, run, supported
 from torch import Tensor
 
 import torch_qconv_prepack as qconv
@@ -30,8 +30,6 @@ CASES = (
     ConvCase("conv_transpose3d", dims=3, transposed=True),
 )
 
-every_case = pytest.mark.parametrize("case", CASES, ids=str)
-engines = pytest.mark.parametrize("engine", ENGINES)
 
 
 def scribble(tensor: Tensor | None) -> None:
@@ -74,8 +72,7 @@ def test_scribbling_changes_the_result_of_a_new_packing() -> None:
     assert changed == [True] * 7 + [False] * 4  # not the stride and its like
 
 
-@engines
-@every_case
+@on_engines(CASES)
 @pytest.mark.parametrize("when", ["before the first run", "after it"])
 def test_arguments_of_prepack_may_change_afterwards(case: ConvCase, when: str, engine: str) -> None:
     data = supported(case, engine).data()
@@ -135,8 +132,7 @@ def _tensors(state: Any) -> list[Tensor]:
     return []
 
 
-@engines
-@every_case
+@on_engines(CASES)
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_what_an_object_returns_may_change(case: ConvCase, answer: str, engine: str) -> None:
     data = supported(case, engine).data()
@@ -150,8 +146,7 @@ def test_what_an_object_returns_may_change(case: ConvCase, answer: str, engine: 
     assert observe(params, data) == expected
 
 
-@engines
-@every_case
+@on_engines(CASES)
 def test_state_may_change_after_loading(case: ConvCase, engine: str) -> None:
     data = supported(case, engine).data()
     original = pack(data, engine)
@@ -162,8 +157,7 @@ def test_state_may_change_after_loading(case: ConvCase, engine: str) -> None:
     assert observe(loaded, data) == observe(original, data)
 
 
-@engines
-@every_case
+@on_engines(CASES)
 def test_outputs_share_no_memory_with_inputs_or_each_other(case: ConvCase, engine: str) -> None:
     data = supported(case, engine).data()
     params = pack(data, engine)

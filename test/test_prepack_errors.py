@@ -15,7 +15,7 @@ from bad_input import (
     every_kind,
     qint8,
 )
-from ops import ENGINE_NAMES, ENGINES, skip_what_is_refused
+from ops import ENGINE_NAMES, ENGINES, on_engines
 
 HUGE = (2**31, 2**40, 2**62)
 # Fits the range that arguments have, but is more than FBGEMM counts to.
@@ -108,8 +108,6 @@ def test_engine_is_one_that_exists(kind: Kind, engine: str) -> None:
     assert_raises(ValueError, start, lambda: kind.prepack(engine=engine))
 
 
-@every_kind
-@pytest.mark.parametrize("engine", [None, "auto", "x86", *ENGINES])
+@on_engines(KINDS, "kind", [None, "auto", "x86", *ENGINES])
 def test_engine_that_exists_packs(kind: Kind, engine: str | None) -> None:
-    skip_what_is_refused(kind.transposed, engine)
     assert kind.prepack(engine=engine).engine() in ENGINES

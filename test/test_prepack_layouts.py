@@ -9,7 +9,7 @@ import pytest
 import torch
 from comparison import assert_matches
 from conv_case import ConvCase, ConvData
-from ops import ENGINES, kind, pack, run, supported
+from ops import ENGINES, kind, on_engines, pack, run, supported
 from torch import Tensor, nn
 
 # Channel counts and kernel sizes differ, so that a confusion of the axes shows.
@@ -30,7 +30,6 @@ CASES = tuple(
     for per_channel in (False, True)
 )
 
-every_case = pytest.mark.parametrize("case", CASES, ids=str)
 engines = pytest.mark.parametrize("engine", ENGINES)
 
 
@@ -96,8 +95,7 @@ def with_layout(weight: Tensor, layout: Callable[[Tensor], Tensor]) -> Tensor:
     )
 
 
-@engines
-@every_case
+@on_engines(CASES)
 @pytest.mark.parametrize("layout", WEIGHT_LAYOUTS, ids=lambda layout: layout.__name__)
 def test_weight_of_any_strides(
     case: ConvCase, layout: Callable[[Tensor], Tensor], engine: str
@@ -120,8 +118,7 @@ BIAS_LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@engines
-@every_case
+@on_engines(CASES)
 @pytest.mark.parametrize("layout", BIAS_LAYOUTS)
 def test_bias_of_any_strides_and_history(case: ConvCase, layout: str, engine: str) -> None:
     data = supported(case, engine).data()

@@ -137,8 +137,7 @@ def test_tensors_of_a_state_are_not_kept(write: Any) -> None:
     assert facts(params) == before
 
 
-@every_example
-@pytest.mark.parametrize("engine", [None, "auto", *ops.ENGINES])
+@ops.on_engines(EXAMPLES, names=[None, "auto", *ops.ENGINES])
 def test_engine_can_be_chosen(case: ConvCase, engine: str | None) -> None:
     case = ops.supported(case, engine)
     params = ops.pack(case.data())

@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 import torch
 from comparison import assert_matches
 from conv_case import ConvCase, ConvData
-from ops import ENGINES, kind, op, pack
+from ops import kind, on_engines, op, pack
 from sums import addend_of, expected_sum
 from torch import Tensor
 
@@ -75,8 +74,7 @@ def calls(case: ConvCase, engine: str) -> list[Call]:
     return result
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@on_engines(CASES)
 def test_threads_get_what_one_thread_gets(case: ConvCase, engine: str) -> None:
     expected = calls(case, engine)
     deadline = time.monotonic() + SECONDS / len(CASES)

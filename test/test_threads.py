@@ -2,13 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 import torch
 from comparison import assert_matches
 from conv_case import ConvCase, ConvData
-from ops import ENGINES, op, pack, run
-
-engines = pytest.mark.parametrize("engine", ENGINES)
+from ops import on_engines, op, pack, run
 
 CASES = (
     ConvCase("dense", in_channels=32, out_channels=24, padding=(1,), per_channel=True),
@@ -17,7 +14,6 @@ CASES = (
     ConvCase("groupwise", in_channels=32, out_channels=32, groups=8, padding=(1,)),
     ConvCase("transposed", transposed=True, in_channels=16, out_channels=8, stride=(2,)),
 )
-cases = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
 
 def variants(case: ConvCase) -> list[ConvData]:
@@ -35,8 +31,7 @@ def variants(case: ConvCase) -> list[ConvData]:
     return result
 
 
-@engines
-@cases
+@on_engines(CASES)
 def test_eight_threads_share_one_object(case: ConvCase, engine: str) -> None:
     data = variants(case)
     params = pack(data[0], engine)
@@ -56,8 +51,7 @@ def test_eight_threads_share_one_object(case: ConvCase, engine: str) -> None:
         list(pool.map(work, range(8)))
 
 
-@engines
-@cases
+@on_engines(CASES)
 def test_the_number_of_threads_changes_nothing(case: ConvCase, engine: str) -> None:
     data = case.but(input_size=(23, 19), batch=3).data()
     params = pack(data, engine)
