@@ -49,7 +49,9 @@ def on_engines(
     """Parametrizes `argument` and "engine": each engine with each convolution that it takes."""
     pairs = [(c, engine) for engine in names for c in convolutions if runs(engine, c)]
     return pytest.mark.parametrize(
-        (argument, "engine"), pairs, ids=[f"{convolution}-{engine}" for convolution, engine in pairs]
+        (argument, "engine"),
+        pairs,
+        ids=[f"{convolution}-{engine}" for convolution, engine in pairs],
     )
 
 

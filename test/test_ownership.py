@@ -31,7 +31,6 @@ CASES = (
 )
 
 
-
 def scribble(tensor: Tensor | None) -> None:
     """Change every value of a tensor in place, and its quantization where it has tensors of it."""
     if tensor is None:
