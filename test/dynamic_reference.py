@@ -2,7 +2,13 @@
 
 import numpy as np
 import torch
-from reference import ConvGeometry, real_conv
+from reference import (
+    FLOAT32_ROUNDING,
+    FLOAT64_ROUNDING,
+    ROUND_REAL_NUMBERS_ONCE,
+    ConvGeometry,
+    real_conv,
+)
 from torch import Tensor
 
 
@@ -46,6 +52,17 @@ def quantize_dynamic_input(x: Tensor, reduce_range: bool = False) -> Tensor:
     low, high = x.aminmax() if x.numel() else (torch.tensor(0.0), torch.tensor(0.0))
     scale, zero_point = choose_quantization_params(float(low), float(high), reduce_range)
     return torch.quantize_per_tensor(x, scale, zero_point, torch.quint8)
+
+
+def dynamic_tolerance(expected: Tensor, bias: Tensor | None, engine: str) -> Tensor:
+    """How far an engine's float output may be from `expected`, for each element."""
+    # Bounds on the largest values, since sum and bias may cancel.
+    largest = float(expected.abs().max()) if expected.numel() else 0.0
+    largest += 2 * float(bias.abs().max()) if bias is not None else 0.0
+    if engine in ROUND_REAL_NUMBERS_ONCE:
+        return FLOAT32_ROUNDING * expected.abs() + FLOAT64_ROUNDING * largest
+    # float32 arithmetic on the int32 sum: its conversion, two scales, two products, the bias.
+    return torch.full_like(expected, 8 * FLOAT32_ROUNDING * largest)
 
 
 def dynamic_conv(

@@ -14,9 +14,8 @@ from pathlib import Path
 import torch
 from comparison import compare
 from conv_case import ConvCase, ConvData
-from dynamic_reference import dynamic_conv
+from dynamic_reference import dynamic_conv, dynamic_tolerance
 from ops import kind, op, pack, run
-from reference import FLOAT32_ROUNDING
 from sums import addend_of, expected_sum
 
 import torch_qconv_prepack as qconv
@@ -119,9 +118,8 @@ def run_ops(data: ConvData, engine: str, outcome: Outcome) -> None:
             outcome.wrong.append(f"{name}{suffix}")
     x = data.activation.dequantize()
     real = dynamic_conv(x, data.weight, data.bias, geometry)
-    error = (op(f"{name}_dynamic")(x, params).double() - real).abs().max()
-    bias = float(data.bias.abs().max()) if data.bias is not None else 0.0
-    if float(error) > 8 * FLOAT32_ROUNDING * (float(real.abs().max()) + 2 * bias):
+    error = (op(f"{name}_dynamic")(x, params).double() - real).abs()
+    if bool((error > dynamic_tolerance(real, data.bias, used)).any()):
         outcome.wrong.append(f"{name}_dynamic")
 
 

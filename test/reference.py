@@ -37,6 +37,15 @@ ROUND_THE_BIAS = ("qnnpack",)
 # clamped lie below 256 there, so that this sum rounds by at most half an ulp of that.
 ADD_ZERO_POINT_IN_FLOAT32 = ("onednn",)
 
+# The native engine's distance from float64 before rounding, in quanta, whatever the sizes of sum
+# and bias: it requantizes in float64 where float32 could be farther away (docs/native.md). Real
+# numbers (dynamic ops, and convolutions before an addition) are the float64 value rounded once.
+WITHIN_OF_A_TIE = {"native": 1e-3}
+ROUND_REAL_NUMBERS_ONCE = ("native",)
+
+# What few roundings of float64 may add to a value, sum and bias not cancelling.
+FLOAT64_ROUNDING = 2.0**-50
+
 
 @dataclass(frozen=True)
 class ConvGeometry:
@@ -179,7 +188,8 @@ def quantized_conv(
 ) -> Expected:
     """The output quantized to 0..255. ReLU is a clamp at the zero point.
 
-    engine: whose rounding is allowed for, see ROUND_THE_BIAS and ADD_ZERO_POINT_IN_FLOAT32.
+    engine: whose rounding is allowed for, see ROUND_THE_BIAS, ADD_ZERO_POINT_IN_FLOAT32 and
+    WITHIN_OF_A_TIE.
     """
     scaled = _scaled_sum(qx, qweight, geometry) / output_scale
     error = scaled.abs() * FLOAT32_REQUANTIZATION
@@ -194,6 +204,8 @@ def quantized_conv(
         scaled = scaled + scaled_bias
         error = error + scaled_bias.abs() * FLOAT32_REQUANTIZATION
         error = error + _per_channel(at_ties, geometry.dims) / output_scale
+    if engine in WITHIN_OF_A_TIE:
+        error = torch.full_like(error, WITHIN_OF_A_TIE[engine])
     if relu:
         scaled = scaled.clamp(min=0)
     return Expected(scaled, error, output_zero_point)

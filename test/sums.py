@@ -2,7 +2,13 @@
 
 import torch
 from conv_case import ConvData
-from reference import FLOAT32_ROUNDING, ROUND_THE_BIAS, Expected
+from reference import (
+    FLOAT32_ROUNDING,
+    FLOAT64_ROUNDING,
+    ROUND_REAL_NUMBERS_ONCE,
+    ROUND_THE_BIAS,
+    Expected,
+)
 from torch import Tensor
 
 
@@ -23,10 +29,16 @@ def expected_sum(data: ConvData, addend: Tensor, relu: bool, engine: str | None 
     added = (addend.int_repr().double() - addend.q_zero_point()) * addend.q_scale()
     added = added / data.output_scale
     scaled = convolution.scaled + added
-    # The sum's two operands and itself are rounded to float32, and the quotient by the scale.
-    rounding = 4 * FLOAT32_ROUNDING * (convolution.scaled.abs() + added.abs())
+    if engine in ROUND_REAL_NUMBERS_ONCE:
+        # The convolution is rounded to float32, and all else is float64.
+        error = FLOAT32_ROUNDING * convolution.scaled.abs()
+        error = error + FLOAT64_ROUNDING * (convolution.scaled.abs() + added.abs())
+    else:
+        # The sum's two operands and itself are rounded to float32, and the quotient by the scale.
+        rounding = 4 * FLOAT32_ROUNDING * (convolution.scaled.abs() + added.abs())
+        error = convolution.float32_error + rounding
     return Expected(
         scaled.clamp(min=0) if relu else scaled,
-        convolution.float32_error + rounding,
+        error,
         data.output_zero_point,
     )

@@ -5,10 +5,9 @@ import torch
 from cases import CASES
 from comparison import assert_matches
 from conv_case import ConvCase
-from dynamic_reference import dynamic_conv, quantize_dynamic_input
+from dynamic_reference import dynamic_conv, dynamic_tolerance, quantize_dynamic_input
 from ops import ENGINES, kind, on_engines, op, pack, run, runs, supported
 from random_cases import random_case, special_case
-from reference import FLOAT32_ROUNDING
 
 engines = pytest.mark.parametrize("engine", ENGINES)
 
@@ -53,12 +52,8 @@ def test_dynamic_ops_return_the_real_numbers(
     actual = op(f"{name}_dynamic")(x, params, reduce_range)
     expected = dynamic_conv(x, data.weight, data.bias, data.geometry, reduce_range)
     assert actual.dtype == torch.float32
-    # float32 arithmetic on the int32 sum: its conversion, two scales, two products, the bias. The
-    # bound is on the largest value, since sum and bias may cancel.
-    largest = expected.abs().max() if expected.numel() else 0.0
-    bias = data.bias.abs().max() if data.bias is not None else 0.0
-    tolerance = 8 * FLOAT32_ROUNDING * float(largest + 2 * bias)
-    torch.testing.assert_close(actual.double(), expected, rtol=0, atol=tolerance)
+    error = (actual.double() - expected).abs()
+    assert bool((error <= dynamic_tolerance(expected, data.bias, engine)).all())
 
 
 @engines
