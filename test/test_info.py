@@ -31,6 +31,8 @@ KEYS: dict[str, set[str]] = {
     "default_engine": {"name", "source"},
     "environment": {
         "TORCH_QCONV_ENGINE",
+        "TORCH_QCONV_ISA",
+        "TORCH_QCONV_VERBOSE",
         "FBGEMM_ENABLE_INSTRUCTIONS",
         "ONEDNN_MAX_CPU_ISA",
         "OMP_NUM_THREADS",

@@ -18,6 +18,8 @@ from .cpu import cpu_features, cpu_model
 # Environment variables that change which code runs, or how fast.
 ENVIRONMENT = (
     VARIABLE,
+    "TORCH_QCONV_ISA",
+    "TORCH_QCONV_VERBOSE",
     "FBGEMM_ENABLE_INSTRUCTIONS",
     "ONEDNN_MAX_CPU_ISA",
     "OMP_NUM_THREADS",
