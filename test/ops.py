@@ -19,7 +19,7 @@ ENGINES = tuple(record.name for record in _RECORDS if record.available)
 # What engine= may be: policies and engines, whether they can be used here or not.
 ENGINE_NAMES = ("auto", "x86", *(record.name for record in _RECORDS))
 
-# What engines refuse; test_engine_choice.py shows that they do, and that nothing else is refused.
+# What engines refuse; test_engine_refusals.py shows that they do, and nothing else.
 # Weights with a zero point other than 0:
 SYMMETRIC_ONLY = ("onednn",)
 # Transposed convolutions:
