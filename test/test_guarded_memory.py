@@ -1,12 +1,16 @@
 """Engines read nothing outside the input."""
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import native_instruction_sets
+import pytest
 from conv_case import ConvCase
-from ops import on_engines, supported
+from ops import on_engines, runs, supported
 
 CASES = (
     ConvCase("conv", in_channels=1, out_channels=5),
@@ -23,19 +27,21 @@ CASES = (
 )
 
 
-def run_guarded(case: ConvCase, module: str, engine: str) -> int:
-    """Exit status of a process that runs the case with no memory beside its input."""
+def run_guarded(cases: Sequence[ConvCase], module: str, engine: str, **variables: str) -> int:
+    """Exit status of a process that runs the cases with no memory beside their inputs."""
     program = f"""
 from conv_case import ConvCase
 from guarded_memory import with_guarded_input
 from ops import {module}pack as pack, {module}run as run
-for end in ("start", "end"):
-    data = with_guarded_input({case!r}.data(), end)
-    run(data, pack(data, "{engine}"))
+for case in {cases!r}:
+    for end in ("start", "end"):
+        data = with_guarded_input(case.data(), end)
+        run(data, pack(data, "{engine}"))
 """
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
         cwd=Path(__file__).parent,
+        env=os.environ | variables,
         capture_output=True,
     )
     return result.returncode
@@ -43,8 +49,14 @@ for end in ("start", "end"):
 
 @on_engines(CASES)
 def test_no_engine_reads_outside_the_input(case: ConvCase, engine: str) -> None:
-    assert run_guarded(supported(case, engine), "", engine) == 0
+    assert run_guarded([supported(case, engine)], "", engine) == 0
+
+
+@pytest.mark.parametrize("name", native_instruction_sets.AVAILABLE)
+def test_native_reads_nothing_outside_on_any_instruction_set(name: str) -> None:
+    cases = [case for case in CASES if runs("native", case)]
+    assert run_guarded(cases, "", "native", **{native_instruction_sets.VARIABLE: name}) == 0
 
 
 def test_stock_qnnpack_reads_outside_the_input() -> None:
-    assert run_guarded(CASES[0], "stock_", "qnnpack") == -signal.SIGSEGV
+    assert run_guarded(CASES[:1], "stock_", "qnnpack") == -signal.SIGSEGV

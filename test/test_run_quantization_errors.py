@@ -6,7 +6,10 @@ import math
 
 import ops
 import pytest
+import torch
 from bad_input import Kind, assert_raises, assert_refused, every_run_op, message, qint8, quint8
+from comparison import assert_matches
+from conv_case import ConvCase, ConvData
 
 # float32 can't hold the last four with all its digits, or at all.
 BAD_SCALES = (0.0, -0.0, -1.0, math.nan, math.inf, -math.inf, 1e-40, 1e-60, 1e39, 1e300)
@@ -65,3 +68,13 @@ def test_scales_together_stay_in_float32(
     text = message(ValueError, lambda: op(x, params, output_scale, 3))
     assert "input scale * weight scale / output_scale must stay a normal float32 number" in text
     assert text.startswith(f"{kind}{suffix}: "), text
+
+
+@pytest.mark.parametrize("scales", SCALES_OUT_OF_RANGE, ids=str)
+def test_native_needs_no_float32_for_them(scales: tuple[float, float, float]) -> None:
+    input_scale, weight_scale, output_scale = scales
+    data = ConvCase("scales", bias=False, batch=2).data()
+    x = torch._make_per_tensor_quantized_tensor(data.activation.int_repr(), input_scale, 77)
+    weight = torch._make_per_tensor_quantized_tensor(data.weight.int_repr(), weight_scale, 0)
+    data = ConvData(x, weight, None, data.geometry, output_scale, 3)
+    assert_matches(ops.run(data, ops.pack(data, "native")), data.expected(engine="native"))

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from comparison import assert_matches
 from conv_case import ConvCase, ConvData
-from ops import on_engines, op, pack, run
+from ops import kind, on_engines, op, pack, run
 
 CASES = (
     ConvCase("dense", in_channels=32, out_channels=24, padding=(1,), per_channel=True),
@@ -55,14 +55,16 @@ def test_eight_threads_share_one_object(case: ConvCase, engine: str) -> None:
 def test_the_number_of_threads_changes_nothing(case: ConvCase, engine: str) -> None:
     data = case.but(input_size=(23, 19), batch=3).data()
     params = pack(data, engine)
+    dynamic, x = op(f"{kind(case.dims, case.transposed)}_dynamic"), data.activation.dequantize()
     before = torch.get_num_threads()
-    results = []
+    results, real = [], []
     try:
         for threads in (1, 2, 3, 8):
             torch.set_num_threads(threads)
             results.append(run(data, params).int_repr())
+            real.append(dynamic(x, params))
     finally:
         torch.set_num_threads(before)
     assert_matches(results[0], data.expected(engine=engine))
-    for result in results[1:]:
-        assert torch.equal(result, results[0])
+    assert all(torch.equal(result, results[0]) for result in results[1:])
+    assert all(torch.equal(result, real[0]) for result in real[1:])
