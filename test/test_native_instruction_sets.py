@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bad_input import CONV2D
+from bad_input import CONV2D, message
 from native_instruction_sets import AVAILABLE, NAMES, UNAVAILABLE, VARIABLE, held_to, native_record
 
 import torch_qconv_prepack as qconv
@@ -108,3 +108,28 @@ def test_info_tells_what_is_wrong(name: str) -> None:
     assert record.instruction_set is None
     text = output(name, "-m", "torch_qconv_prepack", "info")
     assert f"not available: {complaint(name)}\n" in text
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("engine", [None, "auto", "native"])
+def test_packing_refuses_a_wrong_name(name: str, engine: str | None) -> None:
+    with held_to(name):
+        text = message(ValueError, lambda: CONV2D.prepack(engine=engine))
+        assert text == f"conv2d_prepack: {complaint(name)}"
+        # What doesn't read the variable.
+        assert CONV2D.prepack(engine="fbgemm").engine() == "fbgemm"
+        assert CONV2D.prepack(engine="x86").engine() != "native"
+
+
+# The suffix of a run op, and whom its errors name.
+RUNS = {"": "conv2d", "_relu": "conv2d_relu", "_dynamic": "engine native", "_add": "engine native"}
+
+
+@pytest.mark.parametrize(("suffix", "names"), RUNS.items())
+def test_runs_refuse_a_wrong_name(suffix: str, names: str) -> None:
+    params = CONV2D.prepack(engine="native")
+    for name in WRONG:
+        with held_to(name):
+            text = message(ValueError, lambda: CONV2D.call(suffix, params))
+        assert text == f"{names}: {complaint(name)}"
+    CONV2D.call(suffix, params)

@@ -71,6 +71,9 @@ const Engine& first_that_can(
     const ConvDescription& conv) {
   std::vector<std::string> reasons;
   for (const Engine* engine : engines) {
+    if (const std::optional<std::string> mistake = engine->wrong_setting()) {
+      QCONV_CHECK_VALUE(false, op, *mistake);
+    }
     const std::optional<std::string> reason = why_not(*engine, conv);
     if (!reason) {
       return *engine;

@@ -74,6 +74,11 @@ class Engine {
   // Why the engine can't be used on this machine, or nullopt where it can.
   virtual std::optional<std::string> why_unavailable() const = 0;
 
+  // What is wrong with a setting of the engine's (an environment variable); why_unavailable says so
+  // too. It is the caller's mistake: a ValueError of what packs with the engine, or with a policy
+  // that would look at it, and no reason to take another engine.
+  virtual std::optional<std::string> wrong_setting() const { return std::nullopt; }
+
   // Why the engine can't run this convolution, or nullopt where it can.
   virtual std::optional<std::string> why_unsupported(const ConvDescription& conv) const = 0;
 

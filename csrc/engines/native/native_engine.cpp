@@ -25,7 +25,7 @@ class NativeEngine final : public Engine {
   }
 
   // Asked anew every time: the variable may change.
-  std::optional<std::string> why_unavailable() const override {
+  std::optional<std::string> wrong_setting() const override {
     try {
       native::best_instruction_set();
       return std::nullopt;
@@ -33,6 +33,8 @@ class NativeEngine final : public Engine {
       return error.what();
     }
   }
+
+  std::optional<std::string> why_unavailable() const override { return wrong_setting(); }
 
   std::optional<std::string> why_unsupported(const ConvDescription& conv) const override {
     if (conv.geometry.transposed) {

@@ -17,6 +17,9 @@
 namespace qconv {
 namespace {
 
+// Names the engine where the op isn't known.
+constexpr std::string_view kEngine = "engine native";
+
 // The core's complaints as ValueErrors of the op.
 template <typename Call>
 auto raising_value_errors(std::string_view op, const Call& call) {
@@ -48,7 +51,9 @@ class NativePackedConv final : public PackedConv {
   }
 
   void run_to_float(const RunShape& shape, const Activation& input, float* output) const override {
-    native::run_to_float(view_, to_native(shape, input), output, torch_parallel_for());
+    raising_value_errors(kEngine, [&] {
+      native::run_to_float(view_, to_native(shape, input), output, torch_parallel_for());
+    });
   }
 
   at::Tensor unpack() const override {
@@ -66,7 +71,9 @@ class NativePackedConv final : public PackedConv {
   std::string kernel_name() const override {
     const char* const kind =
         view_.layout.kind == native::LayoutKind::kDepthwise ? "depthwise" : "dense";
-    return std::string(kind) + "_" + native::instruction_set_name(native::best_instruction_set());
+    const native::InstructionSet set =
+        raising_value_errors(kEngine, [] { return native::best_instruction_set(); });
+    return std::string(kind) + "_" + native::instruction_set_name(set);
   }
 
  private:
