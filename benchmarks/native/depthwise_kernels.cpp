@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "depthwise_avx_vnni_evex.h"
+#include "avx_vnni_evex.h"
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/kernel_set.h"
 #include "native/run/depthwise_run.h"
 #include "native/run/requantization.h"
-#include "reference_conv.h"
+#include "packing.h"
 
 namespace qconv::native {
 namespace {
@@ -80,8 +80,10 @@ test::Problem problem(const Layer& layer) {
 
 void measure(const Layer& layer, std::vector<NamedKernels>& all, double duration) {
   const test::Problem layer_problem = problem(layer);
-  test::ReferencePacked packed;
-  test::pack_reference(layer_problem, packed);
+  const PackSource source = test::source_of(layer_problem);
+  test::PackedMemory buffer(packed_size(source));
+  pack(source, buffer.data(), buffer.size());
+  const PackedView packed = view_packed(buffer.data(), buffer.size(), false);
   std::vector<uint8_t> activation(static_cast<size_t>(layer.size * layer.size * layer.channels));
   for (uint8_t& value : activation) {
     value = static_cast<uint8_t>(std::rand());
@@ -100,9 +102,9 @@ void measure(const Layer& layer, std::vector<NamedKernels>& all, double duration
   output.zero_point = output.low = 10;
   const ParallelFor one_thread;
   const auto run = [&](const KernelSet& kernels) {
-    const RequantizationTable table = requantization_table(packed.view, input, output);
+    const RequantizationTable table = requantization_table(packed, input, output);
     run_depthwise(
-        {.packed = packed.view,
+        {.packed = packed,
          .input = input,
          .output_size = size,
          .kernels = kernels,

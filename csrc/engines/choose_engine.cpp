@@ -5,6 +5,7 @@
 
 #include "conv/check.h"
 #include "engines/engine_table.h"
+#include "engines/verbose.h"
 #include "engines/weight_source.h"
 
 namespace qconv {
@@ -65,8 +66,13 @@ std::string names_of_engines_that_do(const ConvDescription& conv) {
   return names.empty() ? "none" : joined(names, ", ");
 }
 
+struct Choice {
+  const Engine* engine;
+  std::string why;
+};
+
 // The first of the engines that can. Raises NotImplementedError with the reasons where none can.
-const Engine& first_that_can(
+Choice first_that_can(
     std::string_view op, const std::string& name, const std::vector<const Engine*>& engines,
     const ConvDescription& conv) {
   std::vector<std::string> reasons;
@@ -76,7 +82,8 @@ const Engine& first_that_can(
     }
     const std::optional<std::string> reason = why_not(*engine, conv);
     if (!reason) {
-      return *engine;
+      const std::string refusals = reasons.empty() ? "" : "; " + joined(reasons, "; ");
+      return {engine, "asked for " + name + refusals};
     }
     reasons.push_back(std::string(engine->name()) + ": " + *reason);
   }
@@ -103,8 +110,11 @@ EnginePacking pack_with_engine(
   QCONV_CHECK_VALUE(
       !engines.empty(), op, "engine must be one of ", joined(engine_names(), ", "), ", got '", name,
       "'");
-  const Engine& engine = first_that_can(op, name, engines, *conv);
-  return {engine.pack(op, conv, WeightSource(op, *conv, weight)), engine.name(), name};
+  const Choice choice = first_that_can(op, name, engines, *conv);
+  EnginePacking packing{
+      choice.engine->pack(op, conv, WeightSource(op, *conv, weight)), choice.engine->name(), name};
+  tell_of_pack(op, *conv, packing.engine, choice.why, *packing.packed);
+  return packing;
 }
 
 void set_default_engine_callback(DefaultEngineCallback callback) {

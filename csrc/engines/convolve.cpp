@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
+#include "engines/verbose.h"
+
 namespace qconv {
 namespace {
 
@@ -29,6 +31,7 @@ void convolve(
     std::string_view op, const ConvDescription& conv, const PackedConv& packed,
     const RunShape& shape, const Activation& input, const Epilogue& epilogue,
     const Output& output) {
+  tell_of_run(op, packed, shape);
   const bool plain = !epilogue.addend && epilogue.function == PointwiseFunction::kNone;
   const bool relu = !epilogue.addend && epilogue.function == PointwiseFunction::kRelu;
   const PostOp post_op = relu ? PostOp::kRelu : PostOp::kNone;

@@ -7,4 +7,8 @@ bool PackedConv::run_fused(
   return false;
 }
 
+std::string PackedConv::describe_run(const RunShape&) const {
+  return "";
+}
+
 }  // namespace qconv

@@ -54,6 +54,9 @@ class PackedConv {
 
   // Which of the engine's kernels runs it.
   virtual std::string kernel_name() const = 0;
+
+  // How the kernel goes about a run of this shape, in words; empty where the library doesn't tell.
+  virtual std::string describe_run(const RunShape& shape) const;
 };
 
 // A library that packs and runs convolutions.

@@ -10,6 +10,7 @@
 #include "conv/check_input.h"
 #include "engines/channels_last.h"
 #include "engines/convolve.h"
+#include "engines/verbose.h"
 
 namespace qconv {
 namespace {
@@ -74,6 +75,7 @@ at::Tensor run_conv_dynamic(
     const at::Tensor quantized = quantize_dynamically(op, input.detach(), reduce_range);
     const PreparedActivation activation = prepare_activation(
         quantized, {quantized.q_scale(), static_cast<int32_t>(quantized.q_zero_point())});
+    tell_of_run(op, packed, shape);
     packed.run_to_float(shape, activation.view, output.mutable_data_ptr<float>());
   }
   return output;

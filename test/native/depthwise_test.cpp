@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "depthwise_avx_vnni_evex.h"
+#include "avx_vnni_evex.h"
 #include "guarded_memory.h"
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/kernel_set.h"

@@ -13,7 +13,7 @@
 #include "guarded_memory.h"
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/kernel_set.h"
-#include "reference_conv.h"
+#include "packing.h"
 
 namespace qconv::native::test {
 namespace {
@@ -156,8 +156,10 @@ bool run_case(Random& random) {
   output.zero_point = static_cast<int32_t>(random.integer(0, 255));
   output.low = random.chance(50) ? static_cast<uint8_t>(output.zero_point) : 0;
 
-  ReferencePacked packed;
-  pack_reference(problem, packed);
+  const PackSource source = source_of(problem);
+  PackedMemory buffer(packed_size(source));
+  pack(source, buffer.data(), buffer.size());
+  const PackedView packed = view_packed(buffer.data(), buffer.size(), true);
   bool right = true;
   for (const InstructionSetEntry& entry : instruction_sets()) {
     if (!entry.supported) {
@@ -166,7 +168,7 @@ bool run_case(Random& random) {
     setenv("TORCH_QCONV_ISA", entry.name, 1);
     GuardedMemory memory(static_cast<int64_t>(real.size()));
     output.data = memory.as<uint8_t>();
-    run(packed.view, input, output, {});
+    run(packed, input, output, {});
     if (const int64_t wrong = wrong_outputs(real, output.data, output)) {
       std::printf(
           "%s: %ld of %zu outputs wrong: %s\n", entry.name, wrong, real.size(),
@@ -175,7 +177,7 @@ bool run_case(Random& random) {
     }
     GuardedMemory floats(static_cast<int64_t>(real.size() * sizeof(float)));
     auto* const values = floats.as<float>();
-    run_to_float(packed.view, input, values, {});
+    run_to_float(packed, input, values, {});
     for (size_t i = 0; i < real.size(); ++i) {
       // float32's rounding, and float64's where a bias cancels the sum.
       if (std::abs(values[i] - real[i]) > std::abs(real[i]) * 6e-8 + mean * 1e-12) {

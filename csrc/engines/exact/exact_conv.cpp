@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "engines/exact/tap_table.h"
-#include "engines/exact/vector_clones.h"
+#include "native/cpu/vector_clones.h"
 
 namespace qconv {
 namespace {

@@ -1,9 +1,8 @@
 #include "engines/exact/weight_facts.h"
+#include "native/cpu/vector_clones.h"
 
 #include <algorithm>
 #include <cstdlib>
-
-#include "engines/exact/vector_clones.h"
 
 namespace qconv {
 namespace {

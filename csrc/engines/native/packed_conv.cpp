@@ -8,7 +8,6 @@
 
 #include "conv/check.h"
 #include "engines/native/native_arguments.h"
-#include "native/cpu/instruction_set.h"
 #include "native/format/pack.h"
 #include "native/format/packed_view.h"
 #include "native/format/unpack.h"
@@ -69,11 +68,13 @@ class NativePackedConv final : public PackedConv {
   int64_t nbytes() const override { return buffer_.numel(); }
 
   std::string kernel_name() const override {
-    const char* const kind =
-        view_.layout.kind == native::LayoutKind::kDepthwise ? "depthwise" : "dense";
-    const native::InstructionSet set =
-        raising_value_errors(kEngine, [] { return native::best_instruction_set(); });
-    return std::string(kind) + "_" + native::instruction_set_name(set);
+    return raising_value_errors(kEngine, [&] { return native::kernel_name(view_); });
+  }
+
+  std::string describe_run(const RunShape& shape) const override {
+    return raising_value_errors(kEngine, [&] {
+      return native::describe_run(view_, to_native(shape, {}), torch_parallel_for());
+    });
   }
 
  private:

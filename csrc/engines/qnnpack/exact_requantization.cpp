@@ -1,9 +1,8 @@
 #include "engines/qnnpack/exact_requantization.h"
+#include "native/cpu/vector_clones.h"
 
 #include <algorithm>
 #include <cmath>
-
-#include "engines/exact/vector_clones.h"
 
 namespace qconv {
 namespace {

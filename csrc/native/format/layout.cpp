@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "native/rounding.h"
+
 namespace qconv::native {
 namespace {
 
@@ -14,22 +16,14 @@ constexpr int64_t kNarrowBlockFrom = 65536;
 // Up to this many input channels a kernel row is so short that several share a step.
 constexpr int64_t kMostChannelsOfFoldedRows = 4;
 
-int64_t ceil_div(int64_t value, int64_t divisor) {
-  return (value + divisor - 1) / divisor;
-}
-
-int64_t round_up(int64_t value, int64_t multiple) {
-  return ceil_div(value, multiple) * multiple;
-}
-
 // The kernel's rows spread evenly over as few steps as its bytes need.
 int64_t rows_in_tap(const Convolution& conv) {
   const int64_t row_bytes = conv.kernel[2] * conv.in_channels_per_group();
   if (conv.in_channels_per_group() > kMostChannelsOfFoldedRows || conv.dilation[1] != 1) {
     return 1;
   }
-  const int64_t steps = ceil_div(conv.kernel[1] * row_bytes, kStepBytes);
-  return std::max<int64_t>(1, std::min(ceil_div(conv.kernel[1], steps), kStepBytes / row_bytes));
+  const int64_t steps = ceil_divide(conv.kernel[1] * row_bytes, kStepBytes);
+  return std::max<int64_t>(1, std::min(ceil_divide(conv.kernel[1], steps), kStepBytes / row_bytes));
 }
 
 Layout depthwise_layout(const Convolution& conv) {
@@ -55,14 +49,15 @@ Layout layout_of(const Convolution& conv) {
   Layout layout;
   const int64_t columns = conv.kernel[2];
   layout.folds_width = conv.dilation[2] == 1 && columns > 1 &&
-      columns * ceil_div(in_channels, kStepBytes) > ceil_div(columns * in_channels, kStepBytes);
+      columns * ceil_divide(in_channels, kStepBytes) >
+          ceil_divide(columns * in_channels, kStepBytes);
   layout.folded_rows = layout.folds_width ? rows_in_tap(conv) : 1;
-  layout.taps = conv.kernel[0] * ceil_div(conv.kernel[1], layout.folded_rows) *
+  layout.taps = conv.kernel[0] * ceil_divide(conv.kernel[1], layout.folded_rows) *
       (layout.folds_width ? 1 : columns);
   layout.depth = (layout.folds_width ? columns : 1) * layout.folded_rows * in_channels;
-  layout.k_blocks = ceil_div(layout.depth, kStepBytes);
-  layout.quads = ceil_div(layout.used_quads(), layout.k_blocks);
-  layout.blocks = ceil_div(out_channels, kBlockColumns);
+  layout.k_blocks = ceil_divide(layout.depth, kStepBytes);
+  layout.quads = ceil_divide(layout.used_quads(), layout.k_blocks);
+  layout.blocks = ceil_divide(out_channels, kBlockColumns);
   const int64_t left = out_channels % kBlockColumns;
   if (left != 0 && conv.weights() >= kNarrowBlockFrom) {
     layout.last_columns = round_up(left, kQuad);

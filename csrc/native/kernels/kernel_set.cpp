@@ -39,6 +39,7 @@ constexpr KernelSet kAmxInt8{
     .reads_padding = true,
     .joins_rows = true,
     .depthwise = depthwise_avx512_vnni,
+    .depthwise_set = InstructionSet::kAvx512Vnni,
     .request = request_amx};
 #endif
 

@@ -20,6 +20,8 @@ struct KernelSet {
   DenseKernel dense_below_128 = nullptr;
   bool (*all_below_128)(const uint8_t* activations, int64_t count) = nullptr;
   DepthwiseKernel depthwise = nullptr;
+  InstructionSet depthwise_set =
+      set;  // whose it is: not every set has depthwise kernels of its own
   // Asks the operating system for the right to use it, where one must ask; false: refused.
   bool (*request)() = nullptr;
 };

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "native/rounding.h"
+
 namespace qconv::native {
 namespace {
 
@@ -25,10 +27,6 @@ Four load_four(const uint8_t* bytes) {
 
 // A tap is at most 64 bytes where rows are folded, and as wide as the kernel, which is at least 2.
 constexpr int64_t kMostFoldedRows = 32;
-
-int64_t ceil_divide(int64_t a, int64_t b) {
-  return a >= 0 ? (a + b - 1) / b : -(-a / b);
-}
 
 }  // namespace
 

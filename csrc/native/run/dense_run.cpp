@@ -4,7 +4,9 @@
 #include <cstring>
 #include <string>
 
+#include "native/rounding.h"
 #include "native/run/activation_window.h"
+#include "native/run/parts.h"
 #include "native/run/scratch.h"
 #include "native/run/work_split.h"
 
@@ -34,16 +36,8 @@ class DenseRun {
     }
     plan();
     const int64_t parts = planes_ * split_.row_parts * split_.block_parts;
-    if (parts == 1 || run_.parallel_for.run == nullptr) {
-      run_parts(0, parts);
-    } else {
-      run_.parallel_for.run(
-          parts,
-          [](void* self, int64_t begin, int64_t end) {
-            static_cast<DenseRun*>(self)->run_parts(begin, end);
-          },
-          this);
-    }
+    for_each_part(
+        run_.parallel_for, parts, [&](int64_t begin, int64_t end) { run_parts(begin, end); });
   }
 
   std::string describe() {
@@ -51,7 +45,7 @@ class DenseRun {
       return "nothing to compute";
     }
     plan();
-    std::string text = std::to_string(layout_.blocks) + " blocks of 16 channels";
+    std::string text = "blocks of 16 channels " + std::to_string(layout_.blocks);
     text += ", taps " + std::to_string(layout_.taps) + " x " + std::to_string(layout_.depth) +
         " bytes" + (layout_.folds_width ? " (columns folded)" : "");
     if (direct_) {
@@ -63,8 +57,8 @@ class DenseRun {
           std::to_string(window().elements() * element_bytes()) + " bytes";
       text += joins_rows(window()) ? ", rows joined to one run" : ", a run for every row";
     }
-    return text + ", " + std::to_string(planes_ * split_.row_parts * split_.block_parts) +
-        " parts on " + std::to_string(run_.parallel_for.threads) + " threads";
+    const int64_t parts = planes_ * split_.row_parts * split_.block_parts;
+    return text + ", " + parts_on_threads(run_.parallel_for, parts);
   }
 
  private:
@@ -84,12 +78,11 @@ class DenseRun {
     // Pairs of blocks, as kernels take them. Of several groups, parts are whole ones.
     split_.blocks_per_part += split_.blocks_per_part % 2;
     if (run_.packed.conv.groups > 1) {
-      const int64_t groups_per_part =
-          (split_.blocks_per_part + layout_.blocks - 1) / layout_.blocks;
+      const int64_t groups_per_part = ceil_divide(split_.blocks_per_part, layout_.blocks);
       split_.blocks_per_part = groups_per_part * layout_.blocks;
     }
     const int64_t all_blocks = run_.packed.conv.groups * layout_.blocks;
-    split_.block_parts = (all_blocks + split_.blocks_per_part - 1) / split_.blocks_per_part;
+    split_.block_parts = ceil_divide(all_blocks, split_.blocks_per_part);
   }
 
   static ActivationWindow& window() {
@@ -228,7 +221,7 @@ class DenseRun {
       // for which it would are copied, and with them what isn't a whole tile, so that no weights
       // are read for a few pixels only.
       const int64_t beyond = std::max<int64_t>(group_offset + read - in_channels, 0);
-      const int64_t safe = rows_ - (beyond + in_channels - 1) / in_channels;
+      const int64_t safe = rows_ - ceil_divide(beyond, in_channels);
       const int64_t end = first + pixels;
       constexpr int64_t kTilePixels = 32;
       const int64_t split = safe >= end

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "native/rounding.h"
+#include "native/run/parts.h"
 #include "native/run/scratch.h"
 #include "native/run/work_split.h"
 
@@ -15,10 +17,6 @@ constexpr int64_t kBlockChannels = 64;
 // Kernels pass over their rows once for every block of channels: a call's part of the input stays
 // in the second-level cache.
 constexpr int64_t kLargestInput = 256 * 1024;
-
-int64_t ceil_divide(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 class DepthwiseRun {
  public:
@@ -39,27 +37,30 @@ class DepthwiseRun {
   }
 
   void run() {
-    const int64_t planes = run_.input.batch * run_.output_size[0];
-    const int64_t rows = run_.output_size[1];
-    if (planes * rows * run_.output_size[2] == 0) {
-      return;
-    }
-    const int64_t blocks = ceil_divide(channels_, kBlockChannels);
-    split_ = split_work(planes, rows, blocks, most_rows(), run_.parallel_for.threads);
-    const int64_t parts = planes * split_.row_parts * split_.block_parts;
-    if (parts == 1 || run_.parallel_for.run == nullptr) {
-      run_parts(0, parts);
-    } else {
-      run_.parallel_for.run(
-          parts,
-          [](void* self, int64_t begin, int64_t end) {
-            static_cast<const DepthwiseRun*>(self)->run_parts(begin, end);
-          },
-          this);
-    }
+    for_each_part(
+        run_.parallel_for, plan(), [&](int64_t begin, int64_t end) { run_parts(begin, end); });
+  }
+
+  std::string describe() {
+    const int64_t parts = plan();
+    return std::to_string(split_.rows_per_part) + " rows by " +
+        std::to_string(std::min(channels_, split_.blocks_per_part * kBlockChannels)) +
+        " channels a part, " + parts_on_threads(run_.parallel_for, parts);
   }
 
  private:
+  // Returns the number of parts; 0 where there is nothing to compute.
+  int64_t plan() {
+    const int64_t planes = run_.input.batch * run_.output_size[0];
+    const int64_t rows = run_.output_size[1];
+    if (planes * rows * run_.output_size[2] == 0) {
+      return 0;
+    }
+    const int64_t blocks = ceil_divide(channels_, kBlockChannels);
+    split_ = split_work(planes, rows, blocks, most_rows(), run_.parallel_for.threads);
+    return planes * split_.row_parts * split_.block_parts;
+  }
+
   int64_t most_rows() const {
     const Convolution& conv = run_.packed.conv;
     const int64_t rows = run_.output_size[1];
@@ -182,6 +183,10 @@ class DepthwiseRun {
 
 void run_depthwise(const ConvRun& run) {
   DepthwiseRun(run).run();
+}
+
+std::string describe_depthwise(const ConvRun& run) {
+  return DepthwiseRun(run).describe();
 }
 
 }  // namespace qconv::native

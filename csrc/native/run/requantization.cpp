@@ -5,7 +5,9 @@
 #include <cmath>
 #include <cstring>
 
+#include "native/cpu/vector_clones.h"
 #include "native/format/layout.h"
+#include "native/rounding.h"
 #include "native/run/scratch.h"
 
 namespace qconv::native {
@@ -13,7 +15,7 @@ namespace {
 
 // Kernels read whole vectors: up to the next block of channels and one more.
 int64_t readable_channels(int64_t channels) {
-  return (channels + kBlockColumns - 1) / kBlockColumns * kBlockColumns + kBlockColumns;
+  return round_up(channels, kBlockColumns) + kBlockColumns;
 }
 
 // What is to be added to a kernel's sum over (activation, weight - zero point) so that the
@@ -104,10 +106,7 @@ void load_factors(const PackedView& packed, int64_t first, int64_t count, Factor
 
 // Layers of thousands of channels are requantized at every call: with vectors that is a matter of
 // nanoseconds. Results don't depend on their width. Returns whether all are within the bounds.
-#if defined(__x86_64__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-bool fill_table(
+QCONV_VECTOR_CLONES bool fill_table(
     const Factors& factors, int64_t count, double ratio, double inverse, double negated_zero_point,
     float* __restrict__ multiplier, float* __restrict__ offset) {
   for (int64_t i = 0; i < count; ++i) {

@@ -76,19 +76,24 @@ void run_to_float(
       packed, input, reinterpret_cast<const int32_t*>(output), output_pixels(run), output);
 }
 
+std::string kernel_name(const PackedView& packed) {
+  const KernelSet& kernels = *kernel_set(best_instruction_set());
+  return packed.layout.kind == LayoutKind::kDepthwise
+      ? "depthwise_" + std::string(instruction_set_name(kernels.depthwise_set))
+      : "dense_" + std::string(instruction_set_name(kernels.set));
+}
+
 std::string describe_run(
     const PackedView& packed, const RunInput& input, const ParallelFor& parallel_for) {
-  const InstructionSet set = best_instruction_set();
   const ConvRun run{
       .packed = packed,
       .input = input,
       .output_size = output_size(packed.conv, input.size),
-      .kernels = *kernel_set(set),
+      .kernels = *kernel_set(best_instruction_set()),
       .parallel_for = parallel_for,
       .requantization = {}};
-  return std::string(instruction_set_name(set)) + ": " +
-      (packed.layout.kind == LayoutKind::kDepthwise ? "depthwise, 64 channels at a time"
-                                                    : describe_dense(run));
+  return packed.layout.kind == LayoutKind::kDepthwise ? describe_depthwise(run)
+                                                      : describe_dense(run);
 }
 
 }  // namespace qconv::native

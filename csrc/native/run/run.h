@@ -47,7 +47,10 @@ void run_to_float(
     const PackedView& packed, const RunInput& input, float* output,
     const ParallelFor& parallel_for);
 
-// How such a run goes about it, in words: "avx512_vnni: 4 blocks of 16 channels, ...".
+// The kernel that runs it: "dense_amx_int8", "depthwise_avx512_vnni".
+std::string kernel_name(const PackedView& packed);
+
+// How such a run goes about it, in words: "blocks of 16 channels 4, taps 9 x 64 bytes, ...".
 std::string describe_run(
     const PackedView& packed, const RunInput& input, const ParallelFor& parallel_for);
 

@@ -2,14 +2,9 @@
 
 #include <algorithm>
 
+#include "native/rounding.h"
+
 namespace qconv::native {
-namespace {
-
-int64_t ceil_divide(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
-}  // namespace
 
 WorkSplit split_work(int64_t planes, int64_t rows, int64_t blocks, int64_t most_rows, int threads) {
   const int64_t fewest_row_parts = ceil_divide(rows, most_rows);

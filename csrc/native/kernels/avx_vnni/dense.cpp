@@ -17,6 +17,7 @@
 #pragma GCC target("avx2,fma")
 
 #include "native/kernels/avx2/unwidened.h"
+#include "native/kernels/avx_vnni/dot.h"
 
 namespace qconv::native {
 namespace {
@@ -25,15 +26,11 @@ struct DotVnni {
   using Element = uint8_t;
   static constexpr int kStepsPerTurn = 1;
 
-  // As an intrinsic, gcc 12 copies the accumulator before every instruction.
-  // As an intrinsic, gcc 12 copies the accumulator before every instruction.
   template <int kVectors>
   static inline QCONV_INLINE void add(
       __m256i (&sums)[kVectors], const StepValues& values, const __m256i (&weights)[kVectors]) {
     const __m256i broadcast = _mm256_set1_epi32(values);
-    unrolled<kVectors>([&](auto v) QCONV_INLINE {
-      __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums[v]) : "x"(broadcast), "x"(weights[v]));
-    });
+    unrolled<kVectors>([&](auto v) QCONV_INLINE { dot_vnni(sums[v], broadcast, weights[v]); });
   }
 };
 

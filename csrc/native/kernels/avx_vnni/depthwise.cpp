@@ -14,17 +14,17 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 
+#include "native/kernels/avx_vnni/dot.h"
 #include "native/kernels/depthwise_vectors.h"
 #include "native/kernels/depthwise_ymm.h"
 
 namespace qconv::native {
 namespace {
 
-// In asm, so that compilers that don't know AVX-VNNI can compile it.
 struct AvxVnniDot {
   static inline __attribute__((always_inline)) void add(
       __m256i& sum, __m256i bundle, __m256i weight) {
-    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(bundle), "x"(weight));
+    dot_vnni(sum, bundle, weight);
   }
 };
 

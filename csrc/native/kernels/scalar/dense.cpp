@@ -1,22 +1,12 @@
 #include "native/kernels/scalar/dense.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "native/format/layout.h"
+#include "native/kernels/scalar/store.h"
 
 namespace qconv::native {
 namespace {
-
-uint8_t requantize(const Requantization& requantization, int64_t channel, int32_t sum) {
-  const float value = std::fma(
-      static_cast<float>(sum), requantization.multiplier[channel], requantization.offset[channel]);
-  // A value beyond int32 would be undefined to convert; it is clamped in the end anyway.
-  const float bounded = std::clamp(value, -65536.0F, 65536.0F);
-  const auto rounded = static_cast<int32_t>(std::nearbyint(bounded));
-  return static_cast<uint8_t>(std::clamp<int32_t>(
-      rounded + requantization.zero_point, requantization.low, requantization.high));
-}
 
 // Adds up unsigned, so that the intermediate sums, which may leave int32 though the total doesn't,
 // wrap.
@@ -67,12 +57,9 @@ void dense_scalar(const DenseArguments& arguments) {
               static_cast<uint32_t>(arguments.activation_sums[pixel]);
         }
         const auto sum = static_cast<int32_t>(sums[i]);
-        if (arguments.to_sums) {
-          static_cast<int32_t*>(output.data)[place + channel] = sum;
-        } else {
-          static_cast<uint8_t*>(output.data)[place + channel] =
-              requantize(arguments.requantization, channel, sum);
-        }
+        store_scalar(
+            arguments.requantization, arguments.to_sums, channel, sum, output.data,
+            place + channel);
       }
     }
   }

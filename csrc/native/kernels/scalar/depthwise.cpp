@@ -1,20 +1,11 @@
 #include "native/kernels/scalar/depthwise.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "native/kernels/scalar/store.h"
 
 namespace qconv::native {
 namespace {
-
-uint8_t requantize(const Requantization& requantization, int64_t channel, int32_t sum) {
-  const float value = std::fma(
-      static_cast<float>(sum), requantization.multiplier[channel], requantization.offset[channel]);
-  // A value beyond int32 would be undefined to convert; it is clamped in the end anyway.
-  const float bounded = std::clamp(value, -65536.0F, 65536.0F);
-  const auto rounded = static_cast<int32_t>(std::nearbyint(bounded));
-  return static_cast<uint8_t>(std::clamp<int32_t>(
-      rounded + requantization.zero_point, requantization.low, requantization.high));
-}
 
 constexpr int64_t kBlock = 64;  // channels
 
@@ -64,12 +55,9 @@ void depthwise_scalar(const DepthwiseArguments& arguments) {
         for (int64_t i = 0; i < channels; ++i) {
           const auto sum = static_cast<int32_t>(sums[i]);
           const int64_t channel = first + i;
-          if (arguments.to_sums) {
-            static_cast<int32_t*>(arguments.output)[place + channel] = sum;
-          } else {
-            static_cast<uint8_t*>(arguments.output)[place + channel] =
-                requantize(arguments.requantization, channel, sum);
-          }
+          store_scalar(
+              arguments.requantization, arguments.to_sums, channel, sum, arguments.output,
+              place + channel);
         }
       }
     }
