@@ -77,6 +77,12 @@ def _onnxruntime(problem: Problem, threads: int) -> Runner:
     return OnnxRuntimeNode(problem, threads)
 
 
+def _core(problem: Problem, threads: int) -> Runner:
+    from core_layer import CoreLayer
+
+    return CoreLayer(problem, threads)
+
+
 # Names of peers, what the tables call them, and the modules that they need.
 PEERS: dict[str, tuple[str, Maker, tuple[str, ...]]] = {
     "x86": ("stock x86", _stock("x86"), ()),
@@ -85,6 +91,7 @@ PEERS: dict[str, tuple[str, Maker, tuple[str, ...]]] = {
     "qnnpack": ("stock qnnpack", _stock("qnnpack"), ()),
     "openvino": ("openvino node", _openvino, ("openvino",)),
     "onnxruntime": ("onnxruntime node", _onnxruntime, ("onnxruntime", "onnx")),
+    "core": ("our core from C", _core, ()),
     "our-fbgemm": ("our fbgemm", _ours("fbgemm"), ()),
     "our-qnnpack": ("our qnnpack", _ours("qnnpack"), ()),
     "our-onednn": ("our onednn", _ours("onednn"), ()),

@@ -57,6 +57,11 @@ constexpr int64_t kHalfOfFirstLevel = 28 * 1024;
 constexpr int64_t kMostOfSecondLevel = 1536 * 1024;
 constexpr int64_t kTallSpan = 72 * 1024;
 
+// Loading tiles ahead makes long sums 1 to 5 % faster on a core of their own and 15 % where another
+// hardware thread shares the core; shorter ones, whose steps also finish the sums before, get up to
+// 5 % slower (Emerald Rapids).
+constexpr int64_t kStepsToLoadAhead = 16;
+
 int64_t weight_bytes(const DenseArguments& arguments) {
   const int64_t blocks = (arguments.out_channels + kBlockColumns - 1) / kBlockColumns;
   return arguments.block_stride * blocks;
@@ -94,21 +99,37 @@ inline QCONV_INLINE void load_weight(const int8_t* weight, int64_t row_stride, b
 }
 
 // One step: every tile of pixels times every block. before(i) runs ahead of the tdpbusd to
-// tile i of the sums, after() behind each.
-template <int kTiles, int kBlocks, typename Before, typename After>
+// tile i of the sums, after() behind each. kLoadsAhead: tiles are loaded as far as there are
+// registers before the first tdpbusd, and not each where it is used first.
+template <bool kLoadsAhead, int kTiles, int kBlocks, typename Before, typename After>
 inline QCONV_INLINE void step(
     const uint8_t* activation, const TileGroup& tiles, const Blocks& blocks,
     const int8_t* const (&weight)[kBlocks], const Before& before, const After& after) {
-  unrolled<kTiles>([&](auto i) QCONV_INLINE {
+  const auto load_activation = [&](auto i) QCONV_INLINE {
     tile_load<4 + i % 2>(activation + tiles.offset[i], tiles.row_stride);
+  };
+  const auto load_weights = [&](auto j) QCONV_INLINE {
+    load_weight<6 + j>(weight[j], j == kBlocks - 1 ? blocks.last_row_stride : 64, blocks.streamed);
+  };
+  constexpr int kAhead = !kLoadsAhead ? 0 : kTiles > 1 ? 2 : 1;
+  if constexpr (kLoadsAhead) {
+    load_activation(Index<0>());
+    unrolled<kBlocks>(load_weights);
+    if constexpr (kTiles > 1) {
+      load_activation(Index<1>());
+    }
+  }
+  unrolled<kTiles>([&](auto i) QCONV_INLINE {
+    if constexpr (i >= kAhead) {
+      load_activation(i);
+    }
     unrolled<kBlocks>([&](auto j) QCONV_INLINE {
-      if constexpr (i == 0) {
-        load_weight<6 + j % 2>(
-            weight[j], j == kBlocks - 1 ? blocks.last_row_stride : 64, blocks.streamed);
+      if constexpr (i == 0 && !kLoadsAhead) {
+        load_weights(j);
       }
       constexpr int kSums = i * kBlocks + j;
       before(Index<kSums>());
-      tile_dot<kSums, 4 + i % 2, 6 + j % 2>();
+      tile_dot<kSums, 4 + i % 2, 6 + j>();
       after(Index<kSums>());
     });
   });
@@ -125,7 +146,7 @@ inline QCONV_INLINE void store_sums(int32_t* sums) {
 
 // Multiplies kTiles x kBlocks; the sums stay in the tiles. Meanwhile stores the sums that are there
 // to `previous` (if not null), and finishes `pending`.
-template <int kTiles, int kBlocks, int kRowBlocks, typename Kind>
+template <bool kLoadsAhead, int kTiles, int kBlocks, int kRowBlocks, typename Kind>
 __attribute__((noinline)) void multiply(
     const DenseArguments& arguments, const RequantizationVectors& vectors, const TileGroup& tiles,
     const Blocks& blocks, int32_t* previous, const Pending& pending) {
@@ -149,7 +170,7 @@ __attribute__((noinline)) void multiply(
     }
   };
 
-  step<kTiles, kBlocks>(
+  step<kLoadsAhead, kTiles, kBlocks>(
       tiles.activation + tiles.tap_offsets[0], tiles, blocks, weight,
       [&](auto index) QCONV_INLINE {
         if (previous != nullptr) {
@@ -163,7 +184,8 @@ __attribute__((noinline)) void multiply(
   for (int64_t t = 0; t < tiles.taps; ++t, k = 0) {
     const uint8_t* activation = tiles.activation + tiles.tap_offsets[t] + k * tiles.k_stride;
     for (; k < tiles.k_blocks; ++k) {
-      step<kTiles, kBlocks>(activation, tiles, blocks, weight, [](auto) QCONV_INLINE {}, after);
+      step<kLoadsAhead, kTiles, kBlocks>(
+          activation, tiles, blocks, weight, [](auto) QCONV_INLINE {}, after);
       activation += tiles.k_stride;
       advance_weights();
     }
@@ -281,7 +303,10 @@ class Call {
           previous_blocks = blocks.count;
         }
         with_shape<kTiles, kBlocks>(tiles.count, blocks.count, [&](auto t, auto b) {
-          multiply<t, b, kRowBlocks, Kind>(arguments_, vectors_, tiles, blocks, previous, waiting);
+          const auto function = steps() < kStepsToLoadAhead
+              ? multiply<false, t, b, kRowBlocks, Kind>
+              : multiply<true, t, b, kRowBlocks, Kind>;
+          function(arguments_, vectors_, tiles, blocks, previous, waiting);
         });
         waiting = Pending();
         previous = sums[unit] + pass * kBlocks * kBlockColumns;
