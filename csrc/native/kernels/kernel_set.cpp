@@ -16,29 +16,44 @@ namespace qconv::native {
 namespace {
 
 constexpr KernelSet kScalar{
-    .set = InstructionSet::kScalar, .dense = dense_scalar, .depthwise = depthwise_scalar};
+    .set = InstructionSet::kScalar,
+    .dense = dense_scalar,
+    .dense_speed = {600, 100},
+    .depthwise = depthwise_scalar,
+    .depthwise_speed = {600, 100}};
 
 #if defined(__x86_64__)
 constexpr KernelSet kAvx2{
     .set = InstructionSet::kAvx2,
     .dense = dense_avx2,
+    .dense_speed = {40e3, 3e3},
     .widen = widen_activations_avx2,
     .dense_below_128 = dense_below_128_avx2,
     .all_below_128 = all_below_128_avx2,
-    .depthwise = depthwise_avx2};
+    .depthwise = depthwise_avx2,
+    .depthwise_speed = {20e3, 3e3}};
 constexpr KernelSet kAvxVnni{
-    .set = InstructionSet::kAvxVnni, .dense = dense_avx_vnni, .depthwise = depthwise_avx_vnni};
+    .set = InstructionSet::kAvxVnni,
+    .dense = dense_avx_vnni,
+    .dense_speed = {80e3, 3e3},
+    .depthwise = depthwise_avx_vnni,
+    .depthwise_speed = {20e3, 3e3}};
+constexpr KernelSpeed kDepthwiseAvx512{50e3, 6e3};
 constexpr KernelSet kAvx512Vnni{
     .set = InstructionSet::kAvx512Vnni,
     .dense = dense_avx512_vnni,
-    .depthwise = depthwise_avx512_vnni};
+    .dense_speed = {200e3, 6e3},
+    .depthwise = depthwise_avx512_vnni,
+    .depthwise_speed = kDepthwiseAvx512};
 // Depthwise convolutions have no sums that a tile could share among output channels.
 constexpr KernelSet kAmxInt8{
     .set = InstructionSet::kAmxInt8,
     .dense = dense_amx_int8,
+    .dense_speed = {1.2e6, 6e3},
     .reads_padding = true,
     .joins_rows = true,
     .depthwise = depthwise_avx512_vnni,
+    .depthwise_speed = kDepthwiseAvx512,
     .depthwise_set = InstructionSet::kAvx512Vnni,
     .request = request_amx};
 #endif

@@ -8,10 +8,18 @@
 
 namespace qconv::native {
 
+// Roughly what one thread does in a microsecond, to tell how many threads a run is worth: as a rule
+// half of what a layer of a network reaches.
+struct KernelSpeed {
+  double multiply_adds = 1;
+  double outputs = 1;
+};
+
 // The kernels of one instruction set. Adding a set: one folder here, one line in kernel_set.cpp.
 struct KernelSet {
   InstructionSet set = InstructionSet::kScalar;
   DenseKernel dense = nullptr;
+  KernelSpeed dense_speed;
   // Where dense takes activations widened to uint16: copies `count` of them; else null.
   void (*widen)(const uint8_t* from, int64_t count, uint16_t* to) = nullptr;
   bool reads_padding = false;  // dense reads the activation under the zeros that pad a tap
@@ -20,6 +28,7 @@ struct KernelSet {
   DenseKernel dense_below_128 = nullptr;
   bool (*all_below_128)(const uint8_t* activations, int64_t count) = nullptr;
   DepthwiseKernel depthwise = nullptr;
+  KernelSpeed depthwise_speed;
   InstructionSet depthwise_set =
       set;  // whose it is: not every set has depthwise kernels of its own
   // Asks the operating system for the right to use it, where one must ask; false: refused.

@@ -8,6 +8,7 @@
 #include "native/run/activation_window.h"
 #include "native/run/parts.h"
 #include "native/run/scratch.h"
+#include "native/run/thread_count.h"
 #include "native/run/work_split.h"
 
 namespace qconv::native {
@@ -18,7 +19,8 @@ constexpr int64_t kLargestWindow = 256 * 1024;
 
 class DenseRun {
  public:
-  explicit DenseRun(const ConvRun& run) : run_(run), layout_(run.packed.layout) {
+  explicit DenseRun(const ConvRun& run)
+      : run_(run), threads_(useful_threads(run)), layout_(run.packed.layout) {
     const Convolution& conv = run.packed.conv;
     const Extent one{1, 1, 1};
     const Extent zero{0, 0, 0};
@@ -36,8 +38,9 @@ class DenseRun {
     }
     plan();
     const int64_t parts = planes_ * split_.row_parts * split_.block_parts;
-    for_each_part(
-        run_.parallel_for, parts, [&](int64_t begin, int64_t end) { run_parts(begin, end); });
+    for_each_part(run_.parallel_for, threads_, parts, [&](int64_t begin, int64_t end) {
+      run_parts(begin, end);
+    });
   }
 
   std::string describe() {
@@ -58,7 +61,7 @@ class DenseRun {
       text += joins_rows(window()) ? ", rows joined to one run" : ", a run for every row";
     }
     const int64_t parts = planes_ * split_.row_parts * split_.block_parts;
-    return text + ", " + parts_on_threads(run_.parallel_for, parts);
+    return text + ", " + parts_on_threads(threads_, parts);
   }
 
  private:
@@ -72,9 +75,8 @@ class DenseRun {
       most_rows = std::clamp<int64_t>(
           (kLargestWindow - one_row) / std::max<int64_t>(another, 1) + 1, 1, rows_);
     }
-    split_ = split_work(
-        planes_, rows_, run_.packed.conv.groups * layout_.blocks, most_rows,
-        run_.parallel_for.threads);
+    split_ =
+        split_work(planes_, rows_, run_.packed.conv.groups * layout_.blocks, most_rows, threads_);
     // Pairs of blocks, as kernels take them. Of several groups, parts are whole ones.
     split_.blocks_per_part += split_.blocks_per_part % 2;
     if (run_.packed.conv.groups > 1) {
@@ -289,6 +291,7 @@ class DenseRun {
   }
 
   const ConvRun& run_;
+  const int threads_;
   const Layout& layout_;
   bool direct_ = false;
   int64_t planes_ = 0;

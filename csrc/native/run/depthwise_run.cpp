@@ -7,6 +7,7 @@
 #include "native/rounding.h"
 #include "native/run/parts.h"
 #include "native/run/scratch.h"
+#include "native/run/thread_count.h"
 #include "native/run/work_split.h"
 
 namespace qconv::native {
@@ -20,7 +21,7 @@ constexpr int64_t kLargestInput = 256 * 1024;
 
 class DepthwiseRun {
  public:
-  explicit DepthwiseRun(const ConvRun& run) : run_(run) {
+  explicit DepthwiseRun(const ConvRun& run) : run_(run), threads_(useful_threads(run)) {
     const Convolution& conv = run.packed.conv;
     channels_ = conv.out_channels;
     channel_stride_ = ceil_divide(channels_, kBlockColumns) * kBlockColumns;
@@ -37,15 +38,16 @@ class DepthwiseRun {
   }
 
   void run() {
-    for_each_part(
-        run_.parallel_for, plan(), [&](int64_t begin, int64_t end) { run_parts(begin, end); });
+    for_each_part(run_.parallel_for, threads_, plan(), [&](int64_t begin, int64_t end) {
+      run_parts(begin, end);
+    });
   }
 
   std::string describe() {
     const int64_t parts = plan();
     return std::to_string(split_.rows_per_part) + " rows by " +
         std::to_string(std::min(channels_, split_.blocks_per_part * kBlockChannels)) +
-        " channels a part, " + parts_on_threads(run_.parallel_for, parts);
+        " channels a part, " + parts_on_threads(threads_, parts);
   }
 
  private:
@@ -57,7 +59,7 @@ class DepthwiseRun {
       return 0;
     }
     const int64_t blocks = ceil_divide(channels_, kBlockChannels);
-    split_ = split_work(planes, rows, blocks, most_rows(), run_.parallel_for.threads);
+    split_ = split_work(planes, rows, blocks, most_rows(), threads_);
     return planes * split_.row_parts * split_.block_parts;
   }
 
@@ -171,6 +173,7 @@ class DepthwiseRun {
   int64_t element_bytes() const { return run_.to_sums ? sizeof(int32_t) : 1; }
 
   const ConvRun& run_;
+  const int threads_;
   int64_t channels_ = 0;
   int64_t channel_stride_ = 0;
   int64_t row_step_ = 1;
