@@ -30,6 +30,7 @@ class CoreLayer:
                 (layer.kernel, 1),
                 (layer.stride, 1),
                 (layer.padding, 0),
+                (layer.dilation, 1),
                 (layer.input_size, 1),
             )
             for size in (*[missing] * (3 - len(sizes)), *sizes)

@@ -99,6 +99,7 @@ def _model(problem: Problem) -> bytes:
         kernel_shape=layer.kernel,
         strides=layer.stride,
         pads=layer.padding * 2,
+        dilations=layer.dilation,
         group=layer.groups,
     )
     graph = helper.make_graph(

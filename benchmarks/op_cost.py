@@ -25,7 +25,7 @@ from rich.console import Console
 from suites import Layer
 from timing import FULL, QUICK, Call, Spread, interleaved
 
-LAYER = Layer("conv2d", 1, 8, 8, 1, (1, 1), (1, 1), (0, 0), (1, 1))
+LAYER = Layer("conv2d", 1, 8, 8, 1, (1, 1), (1, 1), (0, 0), (1, 1), (1, 1))
 BASELINE = "aten.relu, uint8"
 STOCK_ENGINES = ("x86", "onednn", "fbgemm", "qnnpack")
 

@@ -89,7 +89,7 @@ def _model(problem: Problem) -> Any:
     )
     convolution = ops.convolution if layer.groups == 1 else ops.group_convolution
     padding = list(layer.padding)
-    y = convolution(real, real_weight, list(layer.stride), padding, padding, [1] * dims)
+    y = convolution(real, real_weight, list(layer.stride), padding, padding, list(layer.dilation))
     y = ops.relu(ops.add(y, ops.constant(problem.bias.numpy().reshape(1, -1, *[1] * dims))))
     low, high = (
         np.float32((bound - problem.output_zero_point) * problem.output_scale) for bound in (0, 255)

@@ -50,8 +50,9 @@ class Problem:
     def pack_arguments(self) -> tuple[Any, ...]:
         """What a prepack op takes."""
         layer = self.layer
-        ones, zeros = [1] * len(layer.kernel), [0] * len(layer.kernel)
-        lists = [list(layer.stride), list(layer.padding), *([zeros] * layer.transposed), ones]
+        zeros = [0] * len(layer.kernel)
+        lists = [list(layer.stride), list(layer.padding), *([zeros] * layer.transposed)]
+        lists.append(list(layer.dilation))
         return (self.weight, self.bias, *lists, layer.groups)
 
 
@@ -103,7 +104,7 @@ class Reference:
         geometry = ConvGeometry(
             layer.stride,
             layer.padding,
-            (1,) * len(layer.kernel),
+            layer.dilation,
             layer.groups,
             layer.transposed,
             (0,) * len(layer.kernel),

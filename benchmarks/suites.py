@@ -29,6 +29,7 @@ class Layer:
     kernel: Sizes
     stride: Sizes
     padding: Sizes
+    dilation: Sizes
     input_size: Sizes
 
     @property
@@ -41,12 +42,14 @@ class Layer:
 
     @property
     def name(self) -> str:
-        """Unique in a suite, as "64->256 1x1 56x56"; strides and groups of 1 are left out."""
+        """Unique in a suite, as "64->256 1x1 @56x56"; strides, dilations and groups of 1 are left
+        out."""
         parts = [
             *([] if self.op == "conv2d" else [self.op]),
             f"{self.in_channels}->{self.out_channels}",
             "x".join(map(str, self.kernel)),
-            *([f"/{self.stride[0]}"] if max(self.stride) > 1 else []),
+            *([f"/{_short(self.stride)}"] if max(self.stride) > 1 else []),
+            *([f"d{_short(self.dilation)}"] if max(self.dilation) > 1 else []),
             *([f"dw{self.groups}" if self.depthwise else f"g{self.groups}"] * (self.groups > 1)),
             "@" + "x".join(map(str, self.input_size)),
         ]
@@ -54,10 +57,11 @@ class Layer:
 
     @property
     def output_size(self) -> Sizes:
-        sizes = zip(self.input_size, self.kernel, self.stride, self.padding, strict=True)
+        windows = (d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        sizes = zip(self.input_size, windows, self.stride, self.padding, strict=True)
         if self.transposed:
-            return tuple((i - 1) * s + k - 2 * p for i, k, s, p in sizes)
-        return tuple((i + 2 * p - k) // s + 1 for i, k, s, p in sizes)
+            return tuple((i - 1) * s + window - 2 * p for i, window, s, p in sizes)
+        return tuple((i + 2 * p - window) // s + 1 for i, window, s, p in sizes)
 
     @property
     def weight_shape(self) -> Sizes:
@@ -79,6 +83,11 @@ class Layer:
         inputs = self.in_channels * math.prod(self.input_size)
         outputs = self.out_channels * math.prod(self.output_size)
         return batch * (inputs + outputs) + self.weight_bytes
+
+
+def _short(sizes: Sizes) -> str:
+    """One number where all are the same."""
+    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
 
 
 def names() -> list[str]:
@@ -109,5 +118,6 @@ def _layer(row: dict[str, str]) -> Layer:
         kernel=sizes("kernel"),
         stride=sizes("stride"),
         padding=sizes("padding"),
+        dilation=sizes("dilation") if "dilation" in row else (1,) * dims,
         input_size=sizes("input"),
     )

@@ -46,7 +46,13 @@ def test_sizes_are_those_that_torch_computes(suite: str) -> None:
         weight = torch.empty(layer.weight_shape, device="meta")
         convolve = getattr(functional, layer.op)
         y = convolve(
-            x, weight, None, stride=layer.stride, padding=layer.padding, groups=layer.groups
+            x,
+            weight,
+            None,
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=layer.dilation,
+            groups=layer.groups,
         )
         assert y.shape == (2, layer.out_channels, *layer.output_size), layer.name
         assert layer.bytes_moved(2) == x.numel() + weight.numel() + y.numel()

@@ -52,9 +52,9 @@ struct TimedLayer {
 
 extern "C" {
 
-// channels: in, out, groups; shape: kernel, stride, padding, input size, each depth, height, width.
-// Weights have a scale per output channel. The caller keeps activation and output alive. Null where
-// it failed, having said why.
+// channels: in, out, groups; shape: kernel, stride, padding, dilation, input size, each depth,
+// height, width. Weights have a scale per output channel. The caller keeps activation and output
+// alive. Null where it failed, having said why.
 QCONV_NATIVE_API TimedLayer* timed_layer_open(
     const int64_t* channels, const int64_t* shape, int64_t batch, const int8_t* weight,
     const double* scales, const float* bias, const uint8_t* activation, double input_scale,
@@ -69,8 +69,8 @@ QCONV_NATIVE_API TimedLayer* timed_layer_open(
     conv.kernel[d] = shape[d];
     conv.stride[d] = shape[3 + d];
     conv.padding[d] = shape[6 + d];
-    conv.dilation[d] = 1;
-    layer->input.size[d] = shape[9 + d];
+    conv.dilation[d] = shape[9 + d];
+    layer->input.size[d] = shape[12 + d];
   }
   qconv_weight source{};
   source.data = weight;
