@@ -101,12 +101,14 @@ void measure(const Layer& layer, std::vector<NamedKernels>& all, double duration
   output.scale = 0.3;
   output.zero_point = output.low = 10;
   const ParallelFor one_thread;
+  const RunPhases phases(layer_problem.conv, size);
   const auto run = [&](const KernelSet& kernels) {
-    const RequantizationTable table = requantization_table(packed, input, output);
+    const RequantizationTable table = requantization_table(packed, phases, input, output);
     run_depthwise(
         {.packed = packed,
          .input = input,
          .output_size = size,
+         .phases = phases,
          .kernels = kernels,
          .parallel_for = one_thread,
          .requantization = table.requantization,

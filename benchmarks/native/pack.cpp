@@ -86,7 +86,8 @@ void measure(const Shape& shape, InstructionSet set) {
   source.bias = bias.data();
   PackSource channels_last = source;
   const int64_t channels = conv.in_channels_per_group();
-  channels_last.strides = {channels * conv.taps(), 1, 0, shape.kernel * channels, channels};
+  channels_last.strides.in_channel = 1;
+  channels_last.strides.kernel = {0, shape.kernel * channels, channels};
   const size_t size = packed_size(source);
   const std::unique_ptr<void, Free> packed(std::aligned_alloc(64, size));
   const std::unique_ptr<void, Free> again(std::aligned_alloc(64, size));

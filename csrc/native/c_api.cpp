@@ -29,7 +29,8 @@ PackSource source_of(const qconv_convolution* conv, const qconv_weight* weight) 
   source.conv.output_padding = extent_of(conv->output_padding);
   source.conv.dilation = extent_of(conv->dilation);
   source.weight = weight->data;
-  std::copy(std::begin(weight->strides), std::end(weight->strides), source.strides.begin());
+  const int64_t* const strides = weight->strides;
+  source.strides = {strides[0], strides[1], strides[2], {strides[3], strides[4], strides[5]}};
   source.scales = weight->scales;
   source.scales_per_channel = weight->scales_per_channel != 0;
   source.zero_points = weight->zero_points;
@@ -63,7 +64,7 @@ qconv_status qconv_pack(
     PackSource source = source_of(conv, weight);
     check_not_null(buffer, "buffer");
     packed_size(source);  // checks the shape that strides are computed from
-    if (source.strides == std::array<int64_t, 5>{}) {
+    if (source.strides == WeightStrides{}) {
       source.strides = contiguous_strides(source.conv);
     }
     pack(source, buffer, size);

@@ -2,6 +2,26 @@
 #include "native/c_api_status.h"
 #include "native/run/run.h"
 
+namespace qconv::native {
+namespace {
+
+Extent checked_output_size(const Convolution& conv, const int64_t (&input)[3]) {
+  constexpr const char* kDimensionNames[] = {"depth", "height", "width"};
+  const Extent size = output_size(conv, {input[0], input[1], input[2]});
+  for (size_t i = 0; i < size.size(); ++i) {
+    if (input[i] < 1 || size[i] < 1) {
+      throw std::invalid_argument(
+          std::string("input size of ") + kDimensionNames[i] +
+          " must give an output of at least 1, got " + std::to_string(input[i]) + ", which gives " +
+          std::to_string(size[i]));
+    }
+  }
+  return size;
+}
+
+}  // namespace
+}  // namespace qconv::native
+
 using namespace qconv::native;
 
 qconv_status qconv_output_size(
@@ -11,8 +31,8 @@ qconv_status qconv_output_size(
     check_not_null(packed, "packed");
     check_not_null(input_size, "input_size");
     check_not_null(result, "output_size");
-    const Extent size =
-        output_size(packed->view.conv, {input_size[0], input_size[1], input_size[2]});
+    const int64_t sizes[3] = {input_size[0], input_size[1], input_size[2]};
+    const Extent size = checked_output_size(packed->view.conv, sizes);
     std::copy(size.begin(), size.end(), result);
   });
 }
@@ -24,6 +44,7 @@ qconv_status qconv_run(
     check_not_null(packed, "packed");
     check_not_null(input, "input");
     check_not_null(output, "output");
+    checked_output_size(packed->view.conv, input->size);
     const RunInput run_input{
         .data = input->data,
         .batch = input->batch,

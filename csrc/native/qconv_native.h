@@ -56,9 +56,11 @@ typedef struct qconv_convolution {
 /* real = (integer - zero_point) * scale */
 typedef struct qconv_weight {
   const int8_t* data;
-  /* Elements between neighbours along output channel, input channel of the group, kernel depth,
-   * height and width. All 0: contiguous in that order. */
-  int64_t strides[5];
+  /* Elements between neighbours along group, output channel of the group, input channel of the
+   * group, kernel depth, height and width. All 0: contiguous, as [out channel][input channel of the
+   * group][depth][height][width], or, transposed, [in channel][output channel of the group][depth]
+   * [height][width]. */
+  int64_t strides[6];
   const double* scales; /* one, or one per output channel; positive, finite, normal */
   int scales_per_channel;
   const int32_t* zero_points; /* likewise, -128 to 127; NULL: 0 */
@@ -104,7 +106,7 @@ QCONV_NATIVE_API void qconv_describe(const qconv_packed* packed, qconv_descripti
 
 /* Where to write what was packed; NULL: leave it. */
 typedef struct qconv_unpacked {
-  int8_t* weight; /* contiguous [out channel][input channel of the group][depth][height][width] */
+  int8_t* weight; /* in the order of qconv_weight's strides 0 */
   double* scales; /* one, or one per output channel */
   int32_t* zero_points;
   float* bias; /* left as it is where there is none */

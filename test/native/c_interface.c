@@ -47,6 +47,41 @@ static void run(const qconv_packed* packed) {
   CHECK(strcmp(message, "input must not be NULL") == 0);
 }
 
+/* 2 channels to 1, each input pixel to two output pixels: weights [in][out][1][2]. */
+static void run_transposed(void) {
+  const int8_t data[4] = {1, 2, 3, 4};
+  const double scale = 1;
+  const uint8_t activation[4] = {11, 12, 13, 6};
+  /* Real values x = {1, 2}, {3, -4}: 1 * 1 + 2 * 3, 1 * 2 + 2 * 4, 3 * 1 - 4 * 3, 3 * 2 - 4 * 4. */
+  const uint8_t expected[4] = {107, 110, 91, 90};
+  const int64_t empty[3] = {1, 1, 0};
+  const qconv_convolution conv = {1,         1,         2,         1,         1,
+                                  {1, 1, 2}, {1, 1, 2}, {0, 0, 0}, {0, 0, 0}, {1, 1, 1}};
+  const qconv_weight weight = {data, {0}, &scale, 0, NULL, 0, NULL};
+  uint8_t result[4] = {0};
+  int8_t weight_back[4] = {0};
+  const qconv_unpacked unpacked = {weight_back, NULL, NULL, NULL};
+  int64_t output_size[3];
+  const qconv_input input = {activation, 1, {1, 1, 2}, 1.0, 10};
+  const qconv_output output = {result, 1.0, 100, 0, 255};
+  qconv_packed* packed = NULL;
+  size_t size = 0;
+  CHECK(qconv_packed_size(&conv, &weight, &size, message, sizeof message) == QCONV_OK);
+  CHECK(qconv_pack(&conv, &weight, buffer, size, message, sizeof message) == QCONV_OK);
+  CHECK(qconv_open(buffer, size, 1, &packed, message, sizeof message) == QCONV_OK);
+  CHECK(qconv_output_size(packed, input.size, output_size, message, sizeof message) == QCONV_OK);
+  CHECK(output_size[0] == 1 && output_size[1] == 1 && output_size[2] == 4);
+  CHECK(qconv_run(packed, &input, &output, NULL, message, sizeof message) == QCONV_OK);
+  CHECK(memcmp(result, expected, sizeof expected) == 0);
+  qconv_unpack(packed, &unpacked);
+  CHECK(memcmp(weight_back, data, sizeof data) == 0);
+  CHECK(
+      qconv_output_size(packed, empty, output_size, message, sizeof message) ==
+      QCONV_INVALID_ARGUMENT);
+  CHECK(strstr(message, "input size of width must give an output of at least 1, got 0") != NULL);
+  qconv_close(packed);
+}
+
 int main(void) {
   const int8_t data[kWeights] = {1, 2, 3, 4, 5, 6};
   const double scales[kOut] = {1, 2, 3};
@@ -80,6 +115,8 @@ int main(void) {
   CHECK(memcmp(bias_back, bias, sizeof bias) == 0);
   run(packed);
   qconv_close(packed);
+  run_transposed();
+  CHECK(qconv_pack(&conv, &weight, buffer, size, message, sizeof message) == QCONV_OK);
   qconv_close(NULL);
 
   CHECK(qconv_instruction_set(message, sizeof message) != NULL);

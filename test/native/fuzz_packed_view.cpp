@@ -21,11 +21,15 @@ double read_all(const PackedView& view) {
   double sum = 0;
   std::vector<int8_t> weight(static_cast<size_t>(view.conv.weights()));
   unpack_weight(view, weight.data());
-  for (int64_t i = 0; i < view.layout.weight_bytes + 64; ++i) {
+  const Phases phases(view.conv);
+  for (int64_t i = 0; i < phases.weight_bytes() + 64; ++i) {
     sum += view.weight[i];
   }
+  for (int64_t i = 0; i < phases.count() * view.conv.out_channels; ++i) {
+    sum += view.column_sums[i];
+  }
   for (int64_t channel = 0; channel < view.conv.out_channels; ++channel) {
-    sum += view.scale(channel) + view.zero_point(channel) + view.column_sums[channel];
+    sum += view.scale(channel) + view.zero_point(channel);
     sum += view.bias == nullptr ? 0 : view.bias[channel];
   }
   return sum;

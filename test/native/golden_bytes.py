@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
+from itertools import product
+from math import ceil, gcd, prod
 
 MAGIC = b"\x89QCONV\r\n"
 Kernel = tuple[int, int, int]
@@ -26,6 +27,8 @@ class Case:
     kernel: Kernel
     groups: int = 1
     dims: int = 2
+    transposed: bool = False
+    stride: Kernel = (1, 1, 1)
     dilation: Kernel = (1, 1, 1)
     scales: tuple[float, ...] = (0.5,)
     zero_points: tuple[int, ...] = (0,)
@@ -48,6 +51,19 @@ CASES = [
     Case("one_dimension", 1, 1, (1, 1, 3), dims=1),
     Case("three_dimensions", 2, 1, (2, 2, 2), dims=3),
     Case("narrow_last_block", 4096, 18, (1, 1, 1), sparse=1021),
+    Case("up_2x2", 6, 5, (1, 2, 2), transposed=True, stride=(1, 2, 2), bias=True),
+    Case(
+        "up_3x3",
+        *(3, 17, (1, 3, 3)),
+        transposed=True,
+        stride=(1, 2, 2),
+        zero_points=(1, -2) * 8 + (3,),
+    ),
+    Case("up_dilated", 4, 2, (1, 3, 4), transposed=True, stride=(1, 2, 3), dilation=(1, 2, 2)),
+    Case("up_groups", 4, 6, (1, 1, 4), groups=2, transposed=True, stride=(1, 1, 2)),
+    Case("up_depthwise", 18, 18, (1, 3, 2), groups=18, transposed=True, stride=(1, 2, 2)),
+    Case("up_three_dimensions", 2, 1, (3, 2, 2), dims=3, transposed=True, stride=(2, 2, 1)),
+    Case("up_far_apart", 1, 1, (1, 1, 2), dims=1, transposed=True, stride=(1, 1, 5)),
 ]
 
 
@@ -69,41 +85,83 @@ def round_up(value: int, multiple: int) -> int:
     return ceil(value / multiple) * multiple
 
 
-def layout_of(case: Case) -> Layout:
+@dataclass(frozen=True)
+class Phase:
+    """The kernel's places that a phase holds in each dimension, in its order."""
+
+    taps: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+    @property
+    def kernel(self) -> Kernel:
+        depth, height, width = (len(taps) for taps in self.taps)
+        return depth, height, width
+
+
+def phases_in_dimension(kernel: int, stride: int, dilation: int) -> list[tuple[int, ...]]:
+    """Taps with one tap * dilation modulo the stride, the last first; by their first tap."""
+    phases: dict[int, list[int]] = {}
+    for tap in range(kernel):
+        phases.setdefault(tap * dilation % stride, []).insert(0, tap)
+    return [tuple(taps) for taps in phases.values()]
+
+
+def phases_of(case: Case) -> list[Phase]:
+    if not case.transposed:
+        depth, height, width = (tuple(range(size)) for size in case.kernel)
+        return [Phase((depth, height, width))]
+    dimensions = zip(case.kernel, case.stride, case.dilation, strict=True)
+    return [Phase(taps) for taps in product(*(phases_in_dimension(*d) for d in dimensions))]
+
+
+def folds_width(case: Case) -> bool:
+    """Decided by the first phase, for all of them."""
+    ic, kw = case.in_channels // case.groups, phases_of(case)[0].kernel[2]
+    # Inputs from a tap to the next.
+    step = case.dilation[2] // (gcd(case.stride[2], case.dilation[2]) if case.transposed else 1)
+    return step == 1 and kw > 1 and kw * ceil(ic / 64) > ceil(kw * ic / 64)
+
+
+def layout_of(case: Case, phase: Phase) -> Layout:
     ic, oc = case.in_channels // case.groups, case.out_channels // case.groups
-    kd, kh, kw = case.kernel
+    kd, kh, kw = phase.kernel
     if case.groups > 1 and ic == oc == 1:
         return Layout(True, False, 1, kd * kh * kw, 1, 1, 1, 16)
-    steps_apart, steps_folded = kw * ceil(ic / 64), ceil(kw * ic / 64)
-    folds = case.dilation[2] == 1 and kw > 1 and steps_apart > steps_folded
+    folds = folds_width(case)
     rows = 1
-    if folds and ic <= 4 and case.dilation[1] == 1:
+    if folds and ic <= 4 and case.dilation[1] == 1 and not case.transposed:
         steps = ceil(kh * kw * ic / 64)
         rows = max(1, min(ceil(kh / steps), 64 // (kw * ic)))
     taps = kd * ceil(kh / rows) * (1 if folds else kw)
     depth = (kw if folds else 1) * rows * ic
     k_blocks = ceil(depth / 64)
     quads = ceil(ceil(depth / 4) / k_blocks)
-    narrow = oc % 16 != 0 and case.out_channels * ic * kd * kh * kw >= 65536
+    narrow = oc % 16 != 0 and case.out_channels * ic * prod(case.kernel) >= 65536
     last_columns = round_up(oc % 16, 4) if narrow else 16
     return Layout(False, folds, rows, taps, depth, k_blocks, quads, last_columns)
 
 
-def weight_places(case: Case, layout: Layout) -> Iterator[tuple[int, int, int]]:
-    """For every weight: its output channel, its value, its byte in the weight section."""
+def weight_number(case: Case, o: int, i: int, place: Kernel) -> int:
+    """Where a weight stands in contiguous order; i is an input channel of the group."""
     ic, oc = case.in_channels // case.groups, case.out_channels // case.groups
+    pair = (o // oc * ic + i) * oc + o % oc if case.transposed else o * ic + i
     kd, kh, kw = case.kernel
+    return ((pair * kd + place[0]) * kh + place[1]) * kw + place[2]
+
+
+def weight_places(case: Case, phase: Phase, layout: Layout) -> Iterator[tuple[int, int, int]]:
+    """For every weight of a phase: its output channel, its value, its byte in the phase."""
+    ic, oc = case.in_channels // case.groups, case.out_channels // case.groups
+    kd, kh, kw = phase.kernel
     blocks = ceil(oc / 16)
     quad_rows = layout.taps * layout.k_blocks * layout.quads  # quads of one output channel
     group_bytes = quad_rows * 4 * (16 * (blocks - 1) + layout.last_columns)
-    index = 0
     for o in range(case.out_channels):
         for i in range(ic):
             for d in range(kd):
                 for h in range(kh):
                     for w in range(kw):
-                        value = case.weight(index)
-                        index += 1
+                        place = (phase.taps[0][d], phase.taps[1][h], phase.taps[2][w])
+                        value = case.weight(weight_number(case, o, i, place))
                         if layout.depthwise:
                             tap = (d * kh + h) * kw + w
                             yield o, value, tap * round_up(case.out_channels, 16) + o
@@ -121,8 +179,9 @@ def weight_places(case: Case, layout: Layout) -> Iterator[tuple[int, int, int]]:
                         yield o, value, start + (quad * columns + column) * 4 + k % 4
 
 
-def weight_section(case: Case, layout: Layout) -> tuple[bytes, bytes]:
-    """The weights in their order, and the column sums."""
+def phase_section(case: Case, phase: Phase) -> tuple[bytes, bytes]:
+    """A phase's weights in their order, and their column sums."""
+    layout = layout_of(case, phase)
     if layout.depthwise:
         size = layout.taps * round_up(case.out_channels, 16)
     else:
@@ -131,10 +190,16 @@ def weight_section(case: Case, layout: Layout) -> tuple[bytes, bytes]:
         size = case.groups * layout.taps * layout.k_blocks * layout.quads * 4 * columns
     section = bytearray(size)
     sums = [0] * case.out_channels
-    for channel, value, place in weight_places(case, layout):
+    for channel, value, place in weight_places(case, phase, layout):
         section[place] = value & 0xFF
         sums[channel] += value
     return bytes(section), struct.pack(f"<{len(sums)}i", *sums)
+
+
+def weight_section(case: Case) -> tuple[bytes, bytes]:
+    """All phases' weights, and the column sums."""
+    weights, sums = zip(*(phase_section(case, phase) for phase in phases_of(case)), strict=True)
+    return b"".join(weights), b"".join(sums)
 
 
 def fits_float32(value: float) -> bool:
@@ -158,8 +223,8 @@ def checksum(data: bytes) -> int:
 
 def packed(case: Case) -> bytes:
     """The whole buffer."""
-    layout = layout_of(case)
-    weights, sums = weight_section(case, layout)
+    layout = layout_of(case, phases_of(case)[0])
+    weights, sums = weight_section(case)
     single = all(fits_float32(scale) for scale in case.scales)
     scales = struct.pack(f"<{len(case.scales)}{'f' if single else 'd'}", *case.scales)
     points = case.zero_points if any(case.zero_points) else ()
@@ -172,7 +237,8 @@ def packed(case: Case) -> bytes:
         struct.pack(f"<{len(bias)}f", *bias),
     ]
     flags = (
-        2 * layout.folds
+        1 * case.transposed
+        + 2 * layout.folds
         + 4 * (len(case.scales) > 1)
         + 8 * (not single)
         + 16 * (len(case.zero_points) > 1)
@@ -187,7 +253,7 @@ def packed(case: Case) -> bytes:
     numbers = [
         *(flags, case.dims, case.in_channels, case.out_channels, case.groups),
         *case.kernel,
-        *(1, 1, 1),  # stride
+        *case.stride,
         *(0, 0, 0),  # padding
         *(0, 0, 0),  # output_padding
         *case.dilation,

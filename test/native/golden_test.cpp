@@ -101,6 +101,23 @@ const Test kGolden("packed bytes are those written down", [] {
   CHECK_BYTES(groups, conv2d(4, 6, 1, 2, 2), {0.5}, std::vector<int32_t>(6, 0), false);
   CHECK_BYTES(one_dimension, with_dims(conv2d(1, 1, 1, 3), 1), {0.5}, {0}, false);
   CHECK_BYTES(three_dimensions, with_dims(conv2d(2, 1, 2, 2), 3, 2), {0.5}, {0}, false);
+  CHECK_BYTES(up_2x2, transposed(conv2d(6, 5, 2, 2), {1, 2, 2}), {0.5}, {0}, true);
+  std::vector<int32_t> alternating;
+  for (int i = 0; i < 8; ++i) {
+    alternating.insert(alternating.end(), {1, -2});
+  }
+  alternating.push_back(3);
+  CHECK_BYTES(up_3x3, transposed(conv2d(3, 17, 3, 3), {1, 2, 2}), {0.5}, alternating, false);
+  Convolution up_dilated = transposed(conv2d(4, 2, 3, 4), {1, 2, 3});
+  up_dilated.dilation = {1, 2, 2};
+  CHECK_BYTES(up_dilated, up_dilated, {0.5}, {0}, false);
+  CHECK_BYTES(up_groups, transposed(conv2d(4, 6, 1, 4, 2), {1, 1, 2}), {0.5}, {0}, false);
+  CHECK_BYTES(up_depthwise, transposed(conv2d(18, 18, 3, 2, 18), {1, 2, 2}), {0.5}, {0}, false);
+  CHECK_BYTES(
+      up_three_dimensions, with_dims(transposed(conv2d(2, 1, 2, 2), {2, 2, 1}), 3, 3), {0.5}, {0},
+      false);
+  CHECK_BYTES(
+      up_far_apart, with_dims(transposed(conv2d(1, 1, 1, 2), {1, 1, 5}), 1), {0.5}, {0}, false);
   CHECK_BYTES(narrow_last_block, conv2d(4096, 18, 1, 1), {0.5}, {0}, false, 1021);
 });
 

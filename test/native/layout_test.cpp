@@ -80,6 +80,261 @@ const Test kDepthwise("one channel per group is depthwise", [] {
   CHECK_EQUAL(static_cast<int>(one_group.kind), static_cast<int>(LayoutKind::kDense));
 });
 
+struct PhaseCase {
+  const char* rule;
+  Convolution conv;
+  int64_t phases, weight_bytes;
+  // Of the phase with the last number.
+  Extent kernel, first_tap, tap_step, dilation;
+  bool folds_width;
+  int64_t taps, k_blocks, last_columns, weight_offset;
+};
+
+Convolution transposed3d(int64_t channels, const Extent& kernel, const Extent& stride) {
+  Convolution conv = transposed(conv2d(channels, channels, kernel[1], kernel[2]), stride);
+  conv.spatial_dims = 3;
+  conv.kernel[0] = kernel[0];
+  return conv;
+}
+
+const PhaseCase kPhaseCases[] = {
+    {"2x2, stride 2: a tap each",
+     transposed(conv2d(64, 32, 2, 2), {1, 2, 2}),
+     4,
+     8192,
+     {1, 1, 1},
+     {0, 1, 1},
+     {-1, -2, -2},
+     {1, 1, 1},
+     false,
+     1,
+     1,
+     16,
+     6144},
+    {"4x4, stride 2: every other tap",
+     transposed(conv2d(64, 16, 4, 4), {1, 2, 2}),
+     4,
+     16384,
+     {1, 2, 2},
+     {0, 3, 3},
+     {-1, -2, -2},
+     {1, 1, 1},
+     false,
+     4,
+     1,
+     16,
+     12288},
+    {"3x3, stride 2: 4, 2, 2 and 1 taps",
+     transposed(conv2d(64, 16, 3, 3), {1, 2, 2}),
+     4,
+     9216,
+     {1, 1, 1},
+     {0, 1, 1},
+     {-1, -2, -2},
+     {1, 1, 1},
+     false,
+     1,
+     1,
+     16,
+     8192},
+    {"stride 1 is one phase, backward",
+     transposed(conv2d(64, 16, 3, 3), {1, 1, 1}),
+     1,
+     9216,
+     {1, 3, 3},
+     {0, 2, 2},
+     {-1, -1, -1},
+     {1, 1, 1},
+     false,
+     9,
+     1,
+     16,
+     0},
+    {"a stride beyond the kernel: no phase without a tap",
+     transposed(conv2d(64, 16, 1, 2), {1, 5, 5}),
+     2,
+     2048,
+     {1, 1, 1},
+     {0, 0, 1},
+     {-1, -5, -5},
+     {1, 1, 1},
+     false,
+     1,
+     1,
+     16,
+     1024},
+    {"dilation and stride 2: all taps in one phase",
+     transposed(dilated(conv2d(64, 16, 3, 3), 2, 2), {1, 2, 2}),
+     1,
+     9216,
+     {1, 3, 3},
+     {0, 2, 2},
+     {-1, -1, -1},
+     {1, 1, 1},
+     false,
+     9,
+     1,
+     16,
+     0},
+    {"dilation 3, stride 2: inputs 3 apart",
+     transposed(dilated(conv2d(64, 16, 3, 3), 3, 3), {1, 2, 2}),
+     4,
+     9216,
+     {1, 1, 1},
+     {0, 1, 1},
+     {-1, -2, -2},
+     {1, 3, 3},
+     false,
+     1,
+     1,
+     16,
+     8192},
+    {"dilation 6, stride 4: half of it in common",
+     transposed(dilated(conv2d(64, 16, 1, 5), 1, 6), {1, 1, 4}),
+     2,
+     5120,
+     {1, 1, 2},
+     {0, 0, 3},
+     {-1, -1, -2},
+     {1, 1, 3},
+     false,
+     2,
+     1,
+     16,
+     3072},
+    {"the width folds in all phases if in the first",
+     transposed(conv2d(32, 16, 1, 4), {1, 1, 2}),
+     2,
+     2048,
+     {1, 1, 2},
+     {0, 0, 3},
+     {-1, -1, -2},
+     {1, 1, 1},
+     true,
+     1,
+     1,
+     16,
+     1024},
+    {"with one tap too",
+     transposed(conv2d(32, 16, 1, 3), {1, 1, 2}),
+     2,
+     1536,
+     {1, 1, 1},
+     {0, 0, 1},
+     {-1, -1, -2},
+     {1, 1, 1},
+     true,
+     1,
+     1,
+     16,
+     1024},
+    {"rows don't fold",
+     transposed(conv2d(3, 16, 4, 4), {1, 2, 2}),
+     4,
+     1024,
+     {1, 2, 2},
+     {0, 3, 3},
+     {-1, -2, -2},
+     {1, 1, 1},
+     true,
+     2,
+     1,
+     16,
+     768},
+    {"a narrow last block follows from all weights",
+     transposed(conv2d(2048, 17, 1, 2), {1, 1, 2}),
+     2,
+     81920,
+     {1, 1, 1},
+     {0, 0, 1},
+     {-1, -1, -2},
+     {1, 1, 1},
+     false,
+     1,
+     32,
+     4,
+     40960},
+    {"three dimensions",
+     transposed3d(16, {3, 2, 2}, {2, 2, 1}),
+     4,
+     3072,
+     {1, 1, 2},
+     {1, 1, 1},
+     {-2, -2, -1},
+     {1, 1, 1},
+     true,
+     1,
+     1,
+     16,
+     2560},
+    {"depthwise",
+     transposed(conv2d(20, 20, 3, 3, 20), {1, 2, 2}),
+     4,
+     288,
+     {1, 1, 1},
+     {0, 1, 1},
+     {-1, -2, -2},
+     {1, 1, 1},
+     false,
+     1,
+     1,
+     16,
+     256},
+};
+
+const Test kPhases("phases of transposed convolutions are those computed by hand", [] {
+  for (const PhaseCase& c : kPhaseCases) {
+    check_convolution(c.conv);
+    const Phases phases(c.conv);
+    CHECK_EQUAL(phases.count(), c.phases, c.rule);
+    CHECK_EQUAL(phases.weight_bytes(), c.weight_bytes, c.rule);
+    const Phase phase = phases.at(phases.count() - 1);
+    CHECK_EQUAL(phase.conv.kernel == c.kernel, true, c.rule);
+    CHECK_EQUAL(phase.first_tap == c.first_tap, true, c.rule);
+    CHECK_EQUAL(phase.tap_step == c.tap_step, true, c.rule);
+    CHECK_EQUAL(phase.conv.dilation == c.dilation, true, c.rule);
+    CHECK_EQUAL(phase.layout.folds_width, c.folds_width, c.rule);
+    CHECK_EQUAL(phase.layout.folded_rows, 1, c.rule);
+    CHECK_EQUAL(phase.layout.taps, c.taps, c.rule);
+    CHECK_EQUAL(phase.layout.k_blocks, c.k_blocks, c.rule);
+    CHECK_EQUAL(phase.layout.last_columns, c.last_columns, c.rule);
+    CHECK_EQUAL(phase.weight_offset, c.weight_offset, c.rule);
+    CHECK_EQUAL(phase.weight_offset + phase.layout.weight_bytes, c.weight_bytes, c.rule);
+  }
+});
+
+const Test kPhaseOffsets("phases follow each other without gaps, and every tap is in one", [] {
+  for (int64_t kernel = 1; kernel <= 7; ++kernel) {
+    for (int64_t stride = 1; stride <= 8; ++stride) {
+      for (int64_t dilation = 1; dilation <= 6; ++dilation) {
+        Convolution conv = transposed(conv2d(40, 20, kernel, 7 - kernel / 2), {1, stride, 3});
+        conv.dilation = {1, dilation, 2};
+        const Phases phases(conv);
+        int64_t offset = 0;
+        int64_t taps = 0;
+        for (int64_t i = 0; i < phases.count(); ++i) {
+          const Phase phase = phases.at(i);
+          CHECK_EQUAL(phase.weight_offset, offset, describe(conv));
+          offset += phase.layout.weight_bytes;
+          taps += phase.conv.taps();
+        }
+        CHECK_EQUAL(offset, phases.weight_bytes(), describe(conv));
+        CHECK_EQUAL(taps, conv.taps(), describe(conv));
+      }
+    }
+  }
+});
+
+const Test kForward("a forward convolution is its only phase", [] {
+  for (const Case& c : kCases) {
+    const Phases phases(c.conv);
+    CHECK_EQUAL(phases.count(), 1, c.rule);
+    CHECK_EQUAL(phases.weight_bytes(), c.weight_bytes, c.rule);
+    CHECK_EQUAL(phases.at(0).layout.weight_bytes, c.weight_bytes, c.rule);
+    CHECK_EQUAL(phases.at(0).conv.kernel == c.conv.kernel, true, c.rule);
+  }
+});
+
 template <typename Change>
 std::string error_after(const Change& change) {
   Convolution conv = conv2d(8, 8, 3, 3, 2);
@@ -119,9 +374,6 @@ const Test kErrors("what makes no sense or is too large is refused by name", [] 
   CHECK_CONTAINS(
       error_after([](C& c) { c.in_channels = 1 << 20, c.out_channels = 1 << 30; }),
       "a convolution must have at most 1099511627776 weights");
-  Convolution transposed = conv2d(4, 4, 2, 2);
-  transposed.transposed = true;
-  CHECK_CONTAINS(error_of([&] { layout_of(transposed); }), "transposed convolutions");
 });
 
 }  // namespace

@@ -12,10 +12,10 @@
 namespace qconv::native::test {
 namespace {
 
-enum class WeightOrder { kContiguous, kChannelsLast, kReversed, kGaps };
+enum class WeightOrder { kContiguous, kChannelsLast, kReversed, kGaps, kInputChannelsFirst };
 constexpr WeightOrder kOrders[] = {
     WeightOrder::kContiguous, WeightOrder::kChannelsLast, WeightOrder::kReversed,
-    WeightOrder::kGaps};
+    WeightOrder::kGaps, WeightOrder::kInputChannelsFirst};
 
 // A problem's weight in another order, right before memory that can't be read.
 class OrderedWeight {
@@ -23,17 +23,17 @@ class OrderedWeight {
   OrderedWeight(const Problem& problem, WeightOrder order)
       : strides_(strides_of(problem.conv, order)),
         memory_(static_cast<size_t>(span(problem.conv))) {
-    const std::array<int64_t, 5> sizes = sizes_of(problem.conv);
+    const std::array<int64_t, 6> sizes = sizes_of(problem.conv);
     std::memset(memory_.data(), 0x55, static_cast<size_t>(span(problem.conv)));
-    const int8_t* value = problem.weight.data();
-    for (int64_t o = 0; o < sizes[0]; ++o) {
-      for (int64_t i = 0; i < sizes[1]; ++i) {
-        for (int64_t d = 0; d < sizes[2]; ++d) {
-          for (int64_t h = 0; h < sizes[3]; ++h) {
-            for (int64_t w = 0; w < sizes[4]; ++w) {
+    for (int64_t o = 0; o < problem.conv.out_channels; ++o) {
+      for (int64_t i = 0; i < sizes[2]; ++i) {
+        for (int64_t d = 0; d < sizes[3]; ++d) {
+          for (int64_t h = 0; h < sizes[4]; ++h) {
+            for (int64_t w = 0; w < sizes[5]; ++w) {
               memory_.data()
-                  [o * strides_[0] + i * strides_[1] + d * strides_[2] + h * strides_[3] +
-                   w * strides_[4]] = static_cast<uint8_t>(*value++);
+                  [o / sizes[1] * strides_[0] + o % sizes[1] * strides_[1] + i * strides_[2] +
+                   d * strides_[3] + h * strides_[4] + w * strides_[5]] =
+                  static_cast<uint8_t>(problem.weight_at(o, i, d, h, w));
             }
           }
         }
@@ -41,40 +41,49 @@ class OrderedWeight {
     }
   }
   const int8_t* data() const { return reinterpret_cast<const int8_t*>(memory_.data()); }
-  const std::array<int64_t, 5>& strides() const { return strides_; }
+  WeightStrides strides() const {
+    return {strides_[0], strides_[1], strides_[2], {strides_[3], strides_[4], strides_[5]}};
+  }
 
  private:
-  static std::array<int64_t, 5> sizes_of(const Convolution& conv) {
+  // Group, output and input channel of the group, kernel.
+  static std::array<int64_t, 6> sizes_of(const Convolution& conv) {
     return {
-        conv.out_channels, conv.in_channels_per_group(), conv.kernel[0], conv.kernel[1],
+        conv.groups,
+        conv.out_channels_per_group(),
+        conv.in_channels_per_group(),
+        conv.kernel[0],
+        conv.kernel[1],
         conv.kernel[2]};
   }
-  static std::array<int64_t, 5> strides_of(const Convolution& conv, WeightOrder order) {
-    const std::array<int64_t, 5> sizes = sizes_of(conv);
-    std::array<int, 5> inner_first = {4, 3, 2, 1, 0};
+  static std::array<int64_t, 6> strides_of(const Convolution& conv, WeightOrder order) {
+    const std::array<int64_t, 6> sizes = sizes_of(conv);
+    std::array<int, 6> inner_first = {5, 4, 3, 2, 1, 0};
     if (order == WeightOrder::kChannelsLast) {
-      inner_first = {1, 4, 3, 2, 0};
+      inner_first = {2, 5, 4, 3, 1, 0};
     } else if (order == WeightOrder::kReversed) {
-      inner_first = {0, 1, 2, 3, 4};
+      inner_first = {0, 1, 2, 3, 4, 5};
+    } else if (order == WeightOrder::kInputChannelsFirst) {
+      inner_first = {5, 4, 3, 1, 2, 0};
     }
-    std::array<int64_t, 5> strides{};
+    std::array<int64_t, 6> strides{};
     int64_t stride = 1;
     for (int dimension : inner_first) {
       strides[dimension] = stride;
       stride *= sizes[dimension];
-      stride += order == WeightOrder::kGaps && dimension == 1 ? 3 : 0;
+      stride += order == WeightOrder::kGaps && dimension == 2 ? 3 : 0;
     }
     return strides;
   }
   int64_t span(const Convolution& conv) const {
     int64_t last = 0;
-    for (size_t i = 0; i < 5; ++i) {
+    for (size_t i = 0; i < 6; ++i) {
       last += (sizes_of(conv)[i] - 1) * strides_[i];
     }
     return last + 1;
   }
 
-  std::array<int64_t, 5> strides_;
+  std::array<int64_t, 6> strides_;
   GuardedMemory memory_;
 };
 
@@ -112,15 +121,23 @@ Problem problem_of(const Convolution& conv, Random& random) {
 }
 
 int64_t largest_magnitude(const Problem& problem) {
-  const int64_t per_channel = problem.conv.weights() / problem.conv.out_channels;
+  const Convolution& conv = problem.conv;
   int64_t largest = 0;
-  for (int64_t out = 0; out < problem.conv.out_channels; ++out) {
-    int64_t sum = 0;
-    for (int64_t i = 0; i < per_channel; ++i) {
-      sum += std::abs(problem.weight[out * per_channel + i] - problem.zero_point(out));
+  for_each_phase(conv, [&](const auto& depth, const auto& height, const auto& width) {
+    for (int64_t out = 0; out < conv.out_channels; ++out) {
+      int64_t sum = 0;
+      for (int64_t in = 0; in < conv.in_channels_per_group(); ++in) {
+        for (int64_t d : depth) {
+          for (int64_t h : height) {
+            for (int64_t w : width) {
+              sum += std::abs(problem.weight_at(out, in, d, h, w) - problem.zero_point(out));
+            }
+          }
+        }
+      }
+      largest = std::max(largest, sum);
     }
-    largest = std::max(largest, sum);
-  }
+  });
   return largest;
 }
 
@@ -131,8 +148,10 @@ void check_view(const Problem& problem, const PackedMemory& memory, const Packed
   const std::string context = describe(problem.conv);
   CHECK_EQUAL(
       std::memcmp(view.weight, reference.weight.data(), reference.weight.size()), 0, context);
+  for (size_t i = 0; i < reference.column_sums.size(); ++i) {
+    CHECK_EQUAL(view.column_sums[i], reference.column_sums[i], context);
+  }
   for (int64_t out = 0; out < problem.conv.out_channels; ++out) {
-    CHECK_EQUAL(view.column_sums[out], reference.column_sums[out], context);
     CHECK_EQUAL(view.scale(out), problem.scale(out), context);
     CHECK_EQUAL(view.zero_point(out), problem.zero_point(out), context);
     if (view.bias != nullptr && !problem.bias.empty()) {
@@ -224,6 +243,36 @@ const Test kTable("every path packs as the reference does, from every order of t
   }
 });
 
+const Test kTransposed("transposed convolutions pack phase by phase", [] {
+  Random random(3);
+  Convolution three_dims = conv2d(12, 20, 3, 2);
+  three_dims.spatial_dims = 3;
+  three_dims.kernel[0] = 4;
+  const Convolution kTable[] = {
+      transposed(three_dims, {2, 2, 2}),
+      transposed(three_dims, {3, 1, 5}),
+      transposed(conv2d(64, 64, 2, 2), {1, 2, 2}),
+      transposed(conv2d(64, 48, 4, 4), {1, 2, 2}),
+      transposed(conv2d(100, 70, 4, 4), {1, 1, 1}),
+      transposed(conv2d(24, 3, 9, 9), {1, 3, 3}),
+      transposed(conv2d(3, 20, 7, 7), {1, 2, 2}),
+      transposed(conv2d(2048, 18, 1, 2), {1, 1, 2}),
+      transposed(dilated(conv2d(20, 36, 3, 3)), {1, 2, 2}),
+      transposed(dilated(conv2d(20, 36, 3, 3)), {1, 3, 4}),
+      transposed(conv2d(1, 1, 1, 1), {1, 7, 7}),
+      transposed(conv2d(12, 18, 3, 4, 3), {1, 2, 2}),
+      transposed(conv2d(8, 8, 3, 3, 8), {1, 2, 2}),
+      transposed(conv2d(40, 40, 4, 4, 40), {1, 2, 2}),
+      transposed(conv2d(33, 33, 1, 1, 33), {1, 2, 2}),
+      transposed(conv2d(20, 20, 13, 13, 20), {1, 5, 4}),
+      transposed(conv2d(16, 32, 2, 2, 16), {1, 2, 2})};
+  for (const Convolution& conv : kTable) {
+    for (int i = 0; i < 4; ++i) {
+      check_packing(problem_of(conv, random));
+    }
+  }
+});
+
 const Test kSweep("as do 600 random convolutions", [] {
   Random random(2);
   for (int i = 0; i < 600; ++i) {
@@ -239,6 +288,9 @@ const Test kSweep("as do 600 random convolutions", [] {
     }
     conv.dilation[1] = random.integer(1, 2);
     conv.dilation[2] = random.integer(1, 2);
+    if (random.integer(0, 2) == 0) {
+      conv = transposed(conv, {1, random.integer(1, 5), random.integer(1, 5)});
+    }
     check_packing(problem_of(conv, random));
   }
 });
@@ -318,6 +370,8 @@ const Test kSizes("large weights cost about a byte each", [] {
   CHECK_EQUAL(ratio(conv2d(130, 130, 3, 3)) <= 1.35, true);
   CHECK_EQUAL(ratio(conv2d(100, 100, 5, 5, 4)) <= 1.35, true);
   CHECK_EQUAL(ratio(conv2d(10000, 17, 1, 1)) <= 1.35, true);
+  CHECK_EQUAL(ratio(transposed(conv2d(512, 256, 2, 2), {1, 2, 2})) <= 1.05, true);
+  CHECK_EQUAL(ratio(transposed(conv2d(256, 128, 4, 4), {1, 2, 2})) <= 1.05, true);
 });
 
 }  // namespace

@@ -33,6 +33,13 @@ struct Spoiled {
         bytes.data() + header().sections[section].offset + index * sizeof(Value), &value,
         sizeof(Value));
   }
+  int32_t column_sum(size_t index) const {
+    int32_t sum;
+    std::memcpy(
+        &sum, bytes.data() + header().sections[kColumnSums].offset + index * sizeof(sum),
+        sizeof(sum));
+    return sum;
+  }
   // What someone who means harm does as well.
   void fix_checksum() {
     const uint64_t checksum = checksum_of(bytes.data(), bytes.size(), InstructionSet::kScalar);

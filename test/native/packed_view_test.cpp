@@ -68,7 +68,22 @@ const Attack kAttacks[] = {
     {"reach", header([](H& h) { h.dilation[1] = 0x7fffffff; }), "reach of kernel of height"},
     {"output padding", header([](H& h) { h.output_padding[2] = 1; }), "output padding of width"},
     {"2-D has no depth", header([](H& h) { h.padding[0] = 1; }), "a convolution of 2 dimensions"},
-    {"transposed", header([](H& h) { h.flags |= kFlagTransposed; }), "can't be packed yet"},
+    {"transposed: every phase has sums",
+     header([](H& h) { h.flags |= kFlagTransposed, h.stride[1] = 2; }),
+     "size of section column sums must be 160, got 80"},
+    {"transposed, many phases", header([](H& h) {
+       h.flags = (h.flags | kFlagTransposed) & ~uint32_t{kFlagFoldsWidth};
+       h.in_channels = h.out_channels = 1;
+       h.last_columns = 4;
+       h.kernel = h.stride = {1, 4096, 4096};
+     }),
+     "size of section weight must be 268435456"},
+    {"transposed, a stride beyond everything",
+     header([](H& h) { h.flags |= kFlagTransposed, h.stride = {1, 0x7fffffff, 0x7fffffff}; }),
+     "must be"},
+    {"transposed, output padding",
+     header([](H& h) { h.flags |= kFlagTransposed, h.stride[1] = 2, h.output_padding[1] = 2; }),
+     "output padding of height must be smaller than stride or dilation, got 2"},
     {"layout kind", header([](H& h) { h.layout_kind = 2; }), "layout kind must be 1, got 2"},
     {"folds width", header([](H& h) { h.flags ^= kFlagFoldsWidth; }), "flags must be 118, got 116"},
     {"folded rows", header([](H& h) { h.folded_rows = 3; }), "folded rows must be 1, got 3"},
@@ -186,6 +201,25 @@ const Test kOther("rules of other layouts", [] {
   rows_below.set(kColumnSums, 0, 0);
   rows_below.fix_checksum();
   CHECK_CONTAINS(error_of_view(rows_below.bytes, kVerify), "column sum of output channel 0");
+
+  Spoiled phases = sound_buffer(transposed(conv2d(5, 20, 3, 3), {1, 2, 2}));
+  CHECK_EQUAL(error_of_view(phases.bytes, kVerify), "no error");
+  // The first phase has 2 taps of 10 bytes, which are 3 quads of 32 columns; the second one has 2
+  // of 5 bytes, whose second quad ends with 3 bytes of padding.
+  Spoiled padding = phases;
+  const size_t second_phase = 256 + 2 * 3 * 2 * 64;
+  padding.bytes[second_phase + 64 + 3] = 1;
+  padding.set(kColumnSums, 20, padding.column_sum(20) + 1);
+  padding.fix_checksum();
+  CHECK_EQUAL(error_of_view(padding.bytes, false), "no error");
+  CHECK_CONTAINS(error_of_view(padding.bytes, kVerify), "bytes that pad the weights must be 0");
+  Spoiled sum = phases;
+  sum.set(kColumnSums, 79, 12345);
+  sum.fix_checksum();
+  CHECK_CONTAINS(error_of_view(sum.bytes, kVerify), "column sum of output channel 19 must be");
+  Spoiled forward = phases;
+  forward.change_header([](H& h) { h.flags &= ~uint32_t{kFlagTransposed}; });
+  CHECK_CONTAINS(error_of_view(forward.bytes, false), "packed buffer: ");
 
   Spoiled float64 = sound_buffer(conv2d(4, 4, 1, 1), 0.1);
   CHECK_EQUAL(error_of_view(float64.bytes, kVerify), "no error");

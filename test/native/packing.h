@@ -22,6 +22,12 @@ inline Convolution conv2d(
   return conv;
 }
 
+inline Convolution transposed(Convolution conv, Extent stride) {
+  conv.transposed = true;
+  conv.stride = stride;
+  return conv;
+}
+
 // The weight of a problem in memory of a given order; per_channel as the counts of the problem say.
 inline PackSource source_of(const Problem& problem) {
   PackSource source;
@@ -38,9 +44,11 @@ inline PackSource source_of(const Problem& problem) {
 
 inline std::string describe(const Convolution& conv) {
   std::ostringstream text;
-  text << "in " << conv.in_channels << " out " << conv.out_channels << " groups " << conv.groups
-       << " kernel " << conv.kernel[0] << "x" << conv.kernel[1] << "x" << conv.kernel[2]
-       << " dilation " << conv.dilation[1] << "x" << conv.dilation[2];
+  text << (conv.transposed ? "transposed " : "") << "in " << conv.in_channels << " out "
+       << conv.out_channels << " groups " << conv.groups << " kernel " << conv.kernel[0] << "x"
+       << conv.kernel[1] << "x" << conv.kernel[2] << " dilation " << conv.dilation[1] << "x"
+       << conv.dilation[2] << " stride " << conv.stride[0] << "x" << conv.stride[1] << "x"
+       << conv.stride[2];
   return text.str();
 }
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "native/convolution.h"
-#include "native/format/layout.h"
 #include "native/format/packed_view.h"
+#include "native/format/phases.h"
 #include "native/run/run.h"
 
 namespace qconv::native::test {
@@ -15,16 +15,21 @@ namespace qconv::native::test {
 // definitions alone, and shares no code with what it tests.
 struct Problem {
   Convolution conv;
-  std::vector<int8_t> weight;        // [out, in / groups, depth, height, width]
+  // [out, in / groups, depth, height, width]; transposed [in, out / groups, depth, height, width]
+  std::vector<int8_t> weight;
   std::vector<double> scales;        // 1 or out
   std::vector<int32_t> zero_points;  // 1 or out
   std::vector<float> bias;           // 0 or out
 
+  // in: of the group.
   int8_t weight_at(int64_t out, int64_t in, int64_t d, int64_t h, int64_t w) const {
     const Extent& kernel = conv.kernel;
-    return weight
-        [(((out * conv.in_channels_per_group() + in) * kernel[0] + d) * kernel[1] + h) * kernel[2] +
-         w];
+    const int64_t out_per_group = conv.out_channels_per_group();
+    const int64_t in_per_group = conv.in_channels_per_group();
+    const int64_t pair = conv.transposed
+        ? (out / out_per_group * in_per_group + in) * out_per_group + out % out_per_group
+        : out * in_per_group + in;
+    return weight[((pair * kernel[0] + d) * kernel[1] + h) * kernel[2] + w];
   }
   double scale(int64_t out) const { return scales[scales.size() == 1 ? 0 : out]; }
   int32_t zero_point(int64_t out) const { return zero_points[zero_points.size() == 1 ? 0 : out]; }
@@ -37,13 +42,54 @@ struct ReferencePacked {
   PackedView view;
 };
 
-inline void pack_reference(const Problem& problem, ReferencePacked& packed) {
+// Places of the kernel in one dimension, in the order in which its phases hold them: the first tap
+// of a phase reads the earliest input.
+inline std::vector<std::vector<int64_t>> phases_of(const Convolution& conv, int dimension) {
+  std::vector<std::vector<int64_t>> phases;
+  std::vector<int64_t> residues;
+  for (int64_t tap = 0; tap < conv.kernel[dimension]; ++tap) {
+    const int64_t residue =
+        conv.transposed ? tap * conv.dilation[dimension] % conv.stride[dimension] : 0;
+    size_t phase = 0;
+    while (phase < residues.size() && residues[phase] != residue) {
+      ++phase;
+    }
+    if (phase == residues.size()) {
+      residues.push_back(residue);
+      phases.emplace_back();
+    }
+    phases[phase].insert(conv.transposed ? phases[phase].begin() : phases[phase].end(), tap);
+  }
+  return phases;
+}
+
+// Calls use(taps of depth, height and width) for every phase.
+template <typename Use>
+void for_each_phase(const Convolution& conv, const Use& use) {
+  for (const std::vector<int64_t>& depth : phases_of(conv, 0)) {
+    for (const std::vector<int64_t>& height : phases_of(conv, 1)) {
+      for (const std::vector<int64_t>& width : phases_of(conv, 2)) {
+        use(depth, height, width);
+      }
+    }
+  }
+}
+
+// Packs one phase at the end of what is packed.
+inline void pack_reference_phase(
+    const Problem& problem, const Layout& layout, const std::vector<int64_t>& depth,
+    const std::vector<int64_t>& height, const std::vector<int64_t>& width,
+    ReferencePacked& packed) {
   const Convolution& conv = problem.conv;
-  const Layout layout = layout_of(conv);
   const int64_t in_per_group = conv.in_channels_per_group();
   const int64_t out_per_group = conv.out_channels_per_group();
-  packed.weight.assign(layout.weight_bytes + 64, 0);
-  packed.column_sums.assign(conv.out_channels, 0);
+  const auto kernel_height = static_cast<int64_t>(height.size());
+  const auto kernel_width = static_cast<int64_t>(width.size());
+  const size_t phase_start = packed.weight.size();
+  const size_t first_sum = packed.column_sums.size();
+  packed.weight.resize(phase_start + static_cast<size_t>(layout.weight_bytes), 0);
+  packed.column_sums.resize(first_sum + static_cast<size_t>(conv.out_channels), 0);
+  int8_t* const weight = packed.weight.data() + phase_start;
   for (int64_t out = 0; out < conv.out_channels; ++out) {
     const int64_t group = out / out_per_group;
     const int64_t block = out % out_per_group / kBlockColumns;
@@ -51,35 +97,47 @@ inline void pack_reference(const Problem& problem, ReferencePacked& packed) {
     const int64_t columns = block + 1 == layout.blocks ? layout.last_columns : kBlockColumns;
     int64_t block_start = group * layout.group_bytes() + block * layout.block_bytes();
     for (int64_t in = 0; in < in_per_group; ++in) {
-      for (int64_t d = 0; d < conv.kernel[0]; ++d) {
-        for (int64_t h = 0; h < conv.kernel[1]; ++h) {
-          for (int64_t w = 0; w < conv.kernel[2]; ++w) {
-            const int8_t value = problem.weight_at(out, in, d, h, w);
-            packed.column_sums[out] += value;
+      for (size_t d = 0; d < depth.size(); ++d) {
+        for (int64_t h = 0; h < kernel_height; ++h) {
+          for (int64_t w = 0; w < kernel_width; ++w) {
+            const int8_t value = problem.weight_at(out, in, depth[d], height[h], width[w]);
+            packed.column_sums[first_sum + out] += value;
             if (layout.kind == LayoutKind::kDepthwise) {
-              const int64_t tap = (d * conv.kernel[1] + h) * conv.kernel[2] + w;
-              packed.weight[tap * ((conv.out_channels + 15) / 16 * 16) + out] = value;
+              const int64_t tap = (d * kernel_height + h) * kernel_width + w;
+              weight[tap * ((conv.out_channels + 15) / 16 * 16) + out] = value;
               continue;
             }
             const int64_t row_groups =
-                (conv.kernel[1] + layout.folded_rows - 1) / layout.folded_rows;
+                (kernel_height + layout.folded_rows - 1) / layout.folded_rows;
             int64_t tap = d * row_groups + h / layout.folded_rows;
             int64_t k = h % layout.folded_rows * in_per_group + in;
             if (layout.folds_width) {
               k += w * layout.folded_rows * in_per_group;
             } else {
-              tap = tap * conv.kernel[2] + w;
+              tap = tap * kernel_width + w;
             }
             const int64_t quad = tap * layout.quads_per_tap() + k / kQuad;
-            packed.weight[block_start + (quad * columns + column) * kQuad + k % kQuad] = value;
+            weight[block_start + (quad * columns + column) * kQuad + k % kQuad] = value;
           }
         }
       }
     }
   }
+}
+
+inline void pack_reference(const Problem& problem, ReferencePacked& packed) {
+  const Convolution& conv = problem.conv;
+  const Phases phases(conv);
+  packed.weight.clear();
+  packed.column_sums.clear();
+  int64_t phase = 0;
+  for_each_phase(conv, [&](const auto& depth, const auto& height, const auto& width) {
+    pack_reference_phase(problem, phases.at(phase++).layout, depth, height, width, packed);
+  });
+  packed.weight.resize(packed.weight.size() + 64, 0);
   PackedView& view = packed.view;
   view.conv = conv;
-  view.layout = layout;
+  view.layout = phases.at(0).layout;
   view.weight = packed.weight.data();
   view.double_scales = problem.scales.data();
   view.scale_count = static_cast<int64_t>(problem.scales.size());
@@ -91,6 +149,22 @@ inline void pack_reference(const Problem& problem, ReferencePacked& packed) {
   view.zero_point_count = static_cast<int64_t>(problem.zero_points.size());
   view.column_sums = packed.column_sums.data();
   view.bias = problem.bias.empty() ? nullptr : problem.bias.data();
+}
+
+// The input that a tap of an output reads, in one dimension; -1 where there is none, which is a
+// real 0. Transposed convolutions insert stride - 1 zeros between inputs.
+inline int64_t input_of(
+    const Convolution& conv, const RunInput& input, int dimension, int64_t output, int64_t tap) {
+  int64_t place =
+      output * conv.stride[dimension] - conv.padding[dimension] + tap * conv.dilation[dimension];
+  if (conv.transposed) {
+    place = output + conv.padding[dimension] - tap * conv.dilation[dimension];
+    if (place % conv.stride[dimension] != 0) {
+      return -1;
+    }
+    place /= conv.stride[dimension];
+  }
+  return place >= 0 && place < input.size[dimension] ? place : -1;
 }
 
 // The real numbers that a convolution stands for, in float64: [batch, depth, height, width, out].
@@ -108,14 +182,13 @@ inline std::vector<double> convolve_reference(
           for (int64_t out = 0; out < conv.out_channels; ++out) {
             int64_t sum = 0;
             for (int64_t d = 0; d < conv.kernel[0]; ++d) {
-              const int64_t id = od * conv.stride[0] - conv.padding[0] + d * conv.dilation[0];
+              const int64_t id = input_of(conv, input, 0, od, d);
               for (int64_t h = 0; h < conv.kernel[1]; ++h) {
-                const int64_t ih = oh * conv.stride[1] - conv.padding[1] + h * conv.dilation[1];
+                const int64_t ih = input_of(conv, input, 1, oh, h);
                 for (int64_t w = 0; w < conv.kernel[2]; ++w) {
-                  const int64_t iw = ow * conv.stride[2] - conv.padding[2] + w * conv.dilation[2];
-                  if (id < 0 || id >= input.size[0] || ih < 0 || ih >= input.size[1] || iw < 0 ||
-                      iw >= input.size[2]) {
-                    continue;  // real 0
+                  const int64_t iw = input_of(conv, input, 2, ow, w);
+                  if (id < 0 || ih < 0 || iw < 0) {
+                    continue;
                   }
                   const uint8_t* const pixel = input.data +
                       (((n * input.size[0] + id) * input.size[1] + ih) * input.size[2] + iw) *

@@ -1,7 +1,7 @@
 // Random convolutions of every kind, run with every instruction set that this machine has, against
 // float64: equal except within 1e-3 quanta of a rounding tie, and there off by 1 at most. All
-// instruction sets must give the same bytes. Inputs end at a page that can't be read, outputs at
-// one that can't be written.
+// instruction sets and numbers of threads must give the same bytes. Inputs end at a page that can't
+// be read, outputs at one that can't be written.
 //
 //   run_sweep_test [cases] [seed]
 #include <algorithm>
@@ -55,6 +55,7 @@ Convolution random_convolution(Random& random) {
     conv.padding[i] = random.chance(60) ? conv.kernel[i] / 2 : random.integer(0, 4);
   }
   const int kind = static_cast<int>(random.integer(0, 9));
+  conv.transposed = random.chance(35);
   if (kind <= 5) {
     conv.in_channels = kind == 0 ? random.integer(1, 4) : channels(random);
     conv.out_channels = channels(random);
@@ -67,6 +68,14 @@ Convolution random_convolution(Random& random) {
   }
   if (conv.kernel[2] * conv.kernel[1] >= 25 && conv.groups == 1) {
     conv.in_channels = std::min<int64_t>(conv.in_channels, 20);
+  }
+  for (int i = three_dims ? 0 : 1; conv.transposed && i < 3; ++i) {
+    // A stride of the kernel's size, as networks have it; smaller, larger, with and without a
+    // common divisor with the dilation.
+    conv.stride[i] = random.chance(40) ? conv.kernel[i] : random.integer(1, 5);
+    conv.padding[i] = random.chance(40) ? 0 : random.integer(0, three_dims ? 2 : 4);
+    conv.output_padding[i] =
+        random.chance(60) ? 0 : random.integer(0, std::max(conv.stride[i], conv.dilation[i]) - 1);
   }
   return conv;
 }
@@ -95,17 +104,18 @@ Problem random_problem(Random& random, const Convolution& conv) {
 
 std::string describe(const Problem& problem, const RunInput& input) {
   const Convolution& conv = problem.conv;
-  char text[400];
+  char text[500];
   std::snprintf(
       text, sizeof(text),
-      "in %ld out %ld groups %ld kernel %ldx%ldx%ld stride %ld,%ld,%ld padding %ld,%ld,%ld "
+      "%sin %ld out %ld groups %ld kernel %ldx%ldx%ld stride %ld,%ld,%ld padding %ld,%ld,%ld "
       "dilation "
-      "%ld,%ld,%ld batch %ld size %ldx%ldx%ld zero points %d, %d",
-      conv.in_channels, conv.out_channels, conv.groups, conv.kernel[0], conv.kernel[1],
-      conv.kernel[2], conv.stride[0], conv.stride[1], conv.stride[2], conv.padding[0],
-      conv.padding[1], conv.padding[2], conv.dilation[0], conv.dilation[1], conv.dilation[2],
-      input.batch, input.size[0], input.size[1], input.size[2], input.zero_point,
-      problem.zero_points[0]);
+      "%ld,%ld,%ld output padding %ld,%ld,%ld batch %ld size %ldx%ldx%ld zero points %d, %d",
+      conv.transposed ? "transposed, " : "", conv.in_channels, conv.out_channels, conv.groups,
+      conv.kernel[0], conv.kernel[1], conv.kernel[2], conv.stride[0], conv.stride[1],
+      conv.stride[2], conv.padding[0], conv.padding[1], conv.padding[2], conv.dilation[0],
+      conv.dilation[1], conv.dilation[2], conv.output_padding[0], conv.output_padding[1],
+      conv.output_padding[2], input.batch, input.size[0], input.size[1], input.size[2],
+      input.zero_point, problem.zero_points[0]);
   return text;
 }
 
@@ -123,6 +133,13 @@ int64_t wrong_outputs(
   return wrong;
 }
 
+// Parts one by one, from the last to the first: what threads may do.
+void run_backward(int64_t count, ParallelFor::Body body, void* context) {
+  for (int64_t i = count; i-- > 0;) {
+    body(context, i, i + 1);
+  }
+}
+
 bool run_case(Random& random) {
   const Problem problem = random_problem(random, random_convolution(random));
   const Convolution& conv = problem.conv;
@@ -132,6 +149,12 @@ bool run_case(Random& random) {
     const int64_t window = conv.dilation[i] * (conv.kernel[i] - 1) + 1;
     const int64_t least = std::max<int64_t>(1, window - 2 * conv.padding[i]);
     input.size[i] = least + random.integer(0, conv.spatial_dims == 3 ? 5 : 17);
+    if (conv.transposed) {
+      input.size[i] = random.integer(1, conv.spatial_dims == 3 ? 5 : 12);
+      while (output_size(conv, input.size)[i] < 1) {
+        ++input.size[i];
+      }
+    }
   }
   input.scale = 0.02;
   input.zero_point = static_cast<int32_t>(random.chance(30) ? 0 : random.integer(0, 255));
@@ -161,6 +184,7 @@ bool run_case(Random& random) {
   pack(source, buffer.data(), buffer.size());
   const PackedView packed = view_packed(buffer.data(), buffer.size(), true);
   bool right = true;
+  std::vector<uint8_t> first;
   for (const InstructionSetEntry& entry : instruction_sets()) {
     if (!entry.supported) {
       continue;
@@ -172,6 +196,25 @@ bool run_case(Random& random) {
     if (const int64_t wrong = wrong_outputs(real, output.data, output)) {
       std::printf(
           "%s: %ld of %zu outputs wrong: %s\n", entry.name, wrong, real.size(),
+          describe(problem, input).c_str());
+      right = false;
+    }
+    if (first.empty()) {
+      first.assign(output.data, output.data + real.size());
+    }
+    if (!std::equal(first.begin(), first.end(), output.data)) {
+      std::printf(
+          "%s: another result than scalar: %s\n", entry.name, describe(problem, input).c_str());
+      right = false;
+    }
+    GuardedMemory other(real.size());
+    RunOutput threaded = output;
+    threaded.data = other.as<uint8_t>();
+    const int threads = static_cast<int>(random.integer(2, 9));
+    run(packed, input, threaded, {.run = run_backward, .threads = threads});
+    if (!std::equal(threaded.data, threaded.data + real.size(), output.data)) {
+      std::printf(
+          "%s: another result with %d threads: %s\n", entry.name, threads,
           describe(problem, input).c_str());
       right = false;
     }

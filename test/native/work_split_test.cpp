@@ -82,10 +82,12 @@ int threads_for(int64_t channels, int64_t kernel, int64_t size, int64_t groups, 
   input.batch = 1;
   ParallelFor parallel_for;
   parallel_for.threads = threads;
+  const RunPhases phases(packed.conv, {1, size, size});
   const ConvRun run{
       .packed = packed,
       .input = input,
       .output_size = {1, size, size},
+      .phases = phases,
       .kernels = *kernel_set(InstructionSet::kScalar),
       .parallel_for = parallel_for,
       .requantization = {}};

@@ -27,6 +27,25 @@ native::Convolution to_native(const ConvGeometry& geometry) {
   return conv;
 }
 
+native::WeightStrides to_native_strides(const ConvGeometry& geometry, c10::IntArrayRef strides) {
+  native::WeightStrides result;
+  // A group is a range of the first dimension.
+  if (geometry.transposed) {
+    result.group = geometry.in_channels_per_group() * strides[0];
+    result.in_channel = strides[0];
+    result.out_channel = strides[1];
+  } else {
+    result.group = geometry.out_channels_per_group() * strides[0];
+    result.out_channel = strides[0];
+    result.in_channel = strides[1];
+  }
+  // The dimensions that a convolution lacks have one entry, whose stride doesn't matter.
+  std::copy(
+      strides.begin() + 2, strides.end(),
+      result.kernel.end() - static_cast<int64_t>(strides.size() - 2));
+  return result;
+}
+
 native::RunInput to_native(const RunShape& shape, const Activation& input) {
   native::RunInput result;
   result.data = input.data;

@@ -3,6 +3,7 @@
 #include "conv/check_input.h"
 #include "conv/geometry.h"
 #include "engines/engine.h"
+#include "native/format/weight_strides.h"
 #include "native/run/run.h"
 
 namespace qconv {
@@ -11,6 +12,10 @@ namespace qconv {
 native::Extent to_extent(const Dims& dims, int64_t missing);
 
 native::Convolution to_native(const ConvGeometry& geometry);
+
+// strides: of the weight, forward [out, in/groups, kernel...], transposed [in, out/groups,
+// kernel...].
+native::WeightStrides to_native_strides(const ConvGeometry& geometry, c10::IntArrayRef strides);
 
 native::RunInput to_native(const RunShape& shape, const Activation& input);
 

@@ -37,9 +37,6 @@ class NativeEngine final : public Engine {
   std::optional<std::string> why_unavailable() const override { return wrong_setting(); }
 
   std::optional<std::string> why_unsupported(const ConvDescription& conv) const override {
-    if (conv.geometry.transposed) {
-      return "it has no kernels for transposed convolutions";
-    }
     if (std::optional<std::string> reason = why_too_large("native", conv.geometry)) {
       return reason;
     }

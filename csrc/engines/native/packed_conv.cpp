@@ -2,9 +2,9 @@
 
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "conv/check.h"
 #include "engines/native/native_arguments.h"
@@ -28,6 +28,20 @@ auto raising_value_errors(std::string_view op, const Call& call) {
     QCONV_CHECK_VALUE(false, op, error.what());
   }
 }
+
+// Scales and zero points as the core takes them: one, or one for each output channel, where those
+// of a transposed weight are shared by its groups.
+struct ChannelQuantization {
+  std::vector<double> scales;
+  std::vector<int32_t> zero_points;
+
+  explicit ChannelQuantization(const ConvDescription& conv) {
+    for (int64_t i = 0; i < (conv.weight.per_channel ? conv.geometry.out_channels : 1); ++i) {
+      scales.push_back(conv.weight.scales[conv.channel_index(i)]);
+      zero_points.push_back(conv.weight.zero_points[conv.channel_index(i)]);
+    }
+  }
+};
 
 class NativePackedConv final : public PackedConv {
  public:
@@ -58,6 +72,9 @@ class NativePackedConv final : public PackedConv {
   at::Tensor unpack() const override {
     const native::Convolution& conv = view_.conv;
     c10::SmallVector<int64_t, 5> sizes{conv.out_channels, conv.in_channels_per_group()};
+    if (conv.transposed) {
+      sizes = {conv.in_channels, conv.out_channels_per_group()};
+    }
     const int dims = conv.spatial_dims == 3 ? 3 : 2;
     sizes.append(conv.kernel.end() - dims, conv.kernel.end());
     const at::Tensor weight = at::empty(sizes, at::TensorOptions().dtype(at::kChar));
@@ -90,13 +107,11 @@ std::unique_ptr<const PackedConv> pack_native_conv(
   native::PackSource source;
   source.conv = to_native(conv.geometry);
   source.weight = original.const_data_ptr<int8_t>();
-  // The dimensions that a convolution lacks have one entry, whose stride doesn't matter.
-  const c10::IntArrayRef strides = original.strides();
-  std::copy(strides.begin(), strides.begin() + 2, source.strides.begin());
-  std::copy(strides.begin() + 2, strides.end(), source.strides.end() - (strides.size() - 2));
-  source.scales = conv.weight.scales.data();
+  source.strides = to_native_strides(conv.geometry, original.strides());
+  const ChannelQuantization quantization(conv);
+  source.scales = quantization.scales.data();
   source.scales_per_channel = conv.weight.per_channel;
-  source.zero_points = conv.weight.zero_points.data();
+  source.zero_points = quantization.zero_points.data();
   source.zero_points_per_channel = conv.weight.per_channel;
   source.bias = conv.bias ? conv.bias->data() : nullptr;
   return raising_value_errors(op, [&] {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "native/format/check_convolution.h"
+#include "native/format/phases.h"
 
 namespace qconv::native {
 namespace {
@@ -24,16 +25,16 @@ int64_t aligned(int64_t offset) {
 
 // Bytes of each section; see docs/packed_format.md.
 std::array<int64_t, kSections> section_bytes(
-    const Convolution& conv, const Layout& layout, uint32_t flags) {
+    const Convolution& conv, const Phases& phases, uint32_t flags) {
   const auto count = [&](Flag per_channel) {
     return (flags & per_channel) != 0 ? conv.out_channels : int64_t{1};
   };
   const int64_t scale_bytes = (flags & kFlagFloat64Scales) != 0 ? 8 : 4;
   return {
-      layout.weight_bytes,
+      phases.weight_bytes(),
       count(kFlagScalesPerChannel) * scale_bytes,
       (flags & kFlagZeroPoints) != 0 ? count(kFlagZeroPointsPerChannel) * 4 : 0,
-      conv.out_channels * 4,
+      phases.count() * conv.out_channels * 4,
       (flags & kFlagBias) != 0 ? conv.out_channels * 4 : 0,
   };
 }
@@ -42,7 +43,8 @@ std::array<int64_t, kSections> section_bytes(
 
 PackedHeader make_header(const Convolution& conv, uint32_t flags) {
   check_convolution(conv);
-  const Layout layout = layout_of(conv);
+  const Phases phases(conv);
+  const Layout layout = phases.at(0).layout;
   PackedHeader header = {};
   header.magic = kMagic;
   header.version = kFormatVersion;
@@ -62,7 +64,7 @@ PackedHeader make_header(const Convolution& conv, uint32_t flags) {
   header.folded_rows = static_cast<uint32_t>(layout.folded_rows);
   header.k_blocks = static_cast<uint32_t>(layout.k_blocks);
   header.last_columns = static_cast<uint32_t>(layout.last_columns);
-  const std::array<int64_t, kSections> bytes = section_bytes(conv, layout, header.flags);
+  const std::array<int64_t, kSections> bytes = section_bytes(conv, phases, header.flags);
   int64_t offset = sizeof(PackedHeader);
   for (size_t i = 0; i < kSections; ++i) {
     if (bytes[i] != 0) {

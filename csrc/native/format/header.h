@@ -5,7 +5,6 @@
 #include <cstdint>
 
 #include "native/convolution.h"
-#include "native/format/layout.h"
 
 namespace qconv::native {
 
@@ -57,7 +56,8 @@ struct PackedHeader {
   std::array<uint32_t, 3> output_padding;
   std::array<uint32_t, 3> dilation;
 
-  // What the convolution decides, written down for readers that don't know the rule.
+  // What the convolution decides, written down for readers that don't know the rule: of its first
+  // phase.
   uint32_t layout_kind;
   uint32_t folded_rows;
   uint32_t k_blocks;
@@ -70,7 +70,7 @@ static_assert(sizeof(PackedHeader) == 256);
 
 // The header of a convolution whose scales, zero points and bias have the form that `flags` say;
 // those that follow from the convolution are added. The checksum is 0. Raises std::invalid_argument
-// if check_convolution or layout_of do, or if the buffer would exceed kMaxPackedBytes.
+// if check_convolution does, or if the buffer would exceed kMaxPackedBytes.
 PackedHeader make_header(const Convolution& conv, uint32_t flags);
 
 // The convolution that a header names, unchecked.

@@ -1,7 +1,6 @@
 #include "native/format/layout.h"
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "native/rounding.h"
 
@@ -26,6 +25,18 @@ int64_t rows_in_tap(const Convolution& conv) {
   return std::max<int64_t>(1, std::min(ceil_divide(conv.kernel[1], steps), kStepBytes / row_bytes));
 }
 
+bool folds_width(const Convolution& conv) {
+  const int64_t in_channels = conv.in_channels_per_group();
+  const int64_t columns = conv.kernel[2];
+  return conv.dilation[2] == 1 && columns > 1 &&
+      columns * ceil_divide(in_channels, kStepBytes) >
+      ceil_divide(columns * in_channels, kStepBytes);
+}
+
+bool is_depthwise(const Convolution& conv) {
+  return conv.groups > 1 && conv.in_channels_per_group() == 1 && conv.out_channels_per_group() == 1;
+}
+
 Layout depthwise_layout(const Convolution& conv) {
   Layout layout;
   layout.kind = LayoutKind::kDepthwise;
@@ -35,23 +46,15 @@ Layout depthwise_layout(const Convolution& conv) {
   return layout;
 }
 
-}  // namespace
-
-Layout layout_of(const Convolution& conv) {
-  if (conv.transposed) {
-    throw std::invalid_argument("transposed convolutions can't be packed yet");
-  }
+// weights: how many there are in all, in other phases too.
+Layout dense_layout(
+    const Convolution& conv, bool folds_width, int64_t folded_rows, int64_t weights) {
   const int64_t in_channels = conv.in_channels_per_group();
   const int64_t out_channels = conv.out_channels_per_group();
-  if (conv.groups > 1 && in_channels == 1 && out_channels == 1) {
-    return depthwise_layout(conv);
-  }
-  Layout layout;
   const int64_t columns = conv.kernel[2];
-  layout.folds_width = conv.dilation[2] == 1 && columns > 1 &&
-      columns * ceil_divide(in_channels, kStepBytes) >
-          ceil_divide(columns * in_channels, kStepBytes);
-  layout.folded_rows = layout.folds_width ? rows_in_tap(conv) : 1;
+  Layout layout;
+  layout.folds_width = folds_width;
+  layout.folded_rows = folded_rows;
   layout.taps = conv.kernel[0] * ceil_divide(conv.kernel[1], layout.folded_rows) *
       (layout.folds_width ? 1 : columns);
   layout.depth = (layout.folds_width ? columns : 1) * layout.folded_rows * in_channels;
@@ -59,11 +62,26 @@ Layout layout_of(const Convolution& conv) {
   layout.quads = ceil_divide(layout.used_quads(), layout.k_blocks);
   layout.blocks = ceil_divide(out_channels, kBlockColumns);
   const int64_t left = out_channels % kBlockColumns;
-  if (left != 0 && conv.weights() >= kNarrowBlockFrom) {
+  if (left != 0 && weights >= kNarrowBlockFrom) {
     layout.last_columns = round_up(left, kQuad);
   }
   layout.weight_bytes = conv.groups * layout.group_bytes();
   return layout;
+}
+
+}  // namespace
+
+Layout layout_of(const Convolution& conv) {
+  if (is_depthwise(conv)) {
+    return depthwise_layout(conv);
+  }
+  const bool folds = folds_width(conv);
+  return dense_layout(conv, folds, folds ? rows_in_tap(conv) : 1, conv.weights());
+}
+
+Layout layout_of_phase(const Convolution& phase, const Convolution& first_phase, int64_t weights) {
+  return is_depthwise(phase) ? depthwise_layout(phase)
+                             : dense_layout(phase, folds_width(first_phase), 1, weights);
 }
 
 }  // namespace qconv::native

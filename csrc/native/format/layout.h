@@ -14,8 +14,9 @@ constexpr int64_t kQuadsPerTile = 16;
 
 enum class LayoutKind : uint32_t { kDense = 1, kDepthwise = 2 };
 
-// Where every weight of a convolution lies in its packed form. It follows from the convolution
-// alone, never from the machine. docs/packed_format.md draws it and gives the reasons.
+// Where every weight of a convolution lies in its packed form; of a transposed one, every weight of
+// one of its phases (see phases.h). It follows from the convolution alone, never from the machine.
+// docs/packed_format.md draws it and gives the reasons.
 //
 // kDense: [group][output block][tap][k block][quad][16 output channels][4 k], one byte each.
 //   One tap is what a kernel reads of an activation without a jump, `depth` bytes:
@@ -46,7 +47,12 @@ struct Layout {
   int64_t group_bytes() const { return (blocks - 1) * block_bytes() + block_bytes(last_columns); }
 };
 
-// For a convolution that check_convolution accepts, so that no size overflows.
+// For a forward convolution that check_convolution accepts, so that no size overflows.
 Layout layout_of(const Convolution& conv);
+
+// For one of the convolutions that a transposed one consists of. All fold their columns, or none,
+// as suits the first one, so that they read an activation in the same order; rows aren't folded.
+// weights: of all phases together.
+Layout layout_of_phase(const Convolution& phase, const Convolution& first_phase, int64_t weights);
 
 }  // namespace qconv::native

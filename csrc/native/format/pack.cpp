@@ -85,13 +85,17 @@ void write_scales(const PackSource& source, PackedOutput& output, const PackedHe
   write_section(output, section, narrowed.data());
 }
 
-}  // namespace
-
-std::array<int64_t, 5> contiguous_strides(const Convolution& conv) {
-  const Extent& kernel = conv.kernel;
-  return {
-      conv.in_channels_per_group() * conv.taps(), conv.taps(), kernel[1] * kernel[2], kernel[2], 1};
+// One phase as the source of an ordinary convolution.
+PackSource source_of_phase(const PackSource& source, const Phase& phase) {
+  const PhaseWeight weight = weight_of_phase(source.strides, phase);
+  PackSource part = source;
+  part.conv = phase.conv;
+  part.weight += weight.first;
+  part.strides = weight.strides;
+  return part;
 }
+
+}  // namespace
 
 size_t packed_size(const PackSource& source) {
   return header_of(source).total_bytes;
@@ -114,10 +118,16 @@ PackResult pack(const PackSource& source, void* out, size_t size, InstructionSet
   PackedOutput output{static_cast<uint8_t*>(out), 0, Checksum(set)};
   std::memcpy(output.data, &header, sizeof(header));
   output.advance_to(sizeof(header));
-  std::vector<int32_t> column_sums(static_cast<size_t>(source.conv.out_channels));
+  const Phases phases(source.conv);
+  std::vector<int32_t> column_sums(static_cast<size_t>(phases.count() * source.conv.out_channels));
   PackResult result;
-  result.largest_magnitude =
-      pack_weight(source, layout_of(source.conv), pack_kernels(set), output, column_sums.data());
+  for (int64_t i = 0; i < phases.count(); ++i) {
+    const Phase phase = phases.at(i);
+    const int64_t magnitude = pack_weight(
+        source_of_phase(source, phase), phase.layout, pack_kernels(set), output,
+        column_sums.data() + i * source.conv.out_channels);
+    result.largest_magnitude = std::max(result.largest_magnitude, magnitude);
+  }
   if (result.largest_magnitude > kMaxWeightMagnitude) {
     fail(
         "255 times the sum of |weight - zero point| of an output channel must fit int32, got a sum "

@@ -1,25 +1,23 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "native/convolution.h"
 #include "native/cpu/instruction_set.h"
+#include "native/format/weight_strides.h"
 
 namespace qconv::native {
 
-// 255 times this fits int32: where the sum of |weight - zero point| of every output channel is at
-// most this, no sum over uint8 activations can overflow.
+// 255 times this fits int32: where the sum of |weight - zero point| of every output channel, in
+// every phase, is at most this, no sum over uint8 activations can overflow.
 constexpr int64_t kMaxWeightMagnitude = ((int64_t{1} << 31) - 1) / 255;
 
 // What is packed, in the caller's memory.
 struct PackSource {
   Convolution conv;
   const int8_t* weight = nullptr;
-  // Elements between neighbours along [out channel, input channel of the group, kernel depth,
-  // height, width]. OIHW and channels-last order are fast, all others right.
-  std::array<int64_t, 5> strides{};
+  WeightStrides strides;  // OIHW and channels-last order are fast, all others right
 
   // real = (integer - zero_point) * scale. One entry, or one per output channel.
   const double* scales = nullptr;  // positive, finite, normal
@@ -30,12 +28,9 @@ struct PackSource {
 };
 
 struct PackResult {
-  // The largest sum of |weight - zero point| over an output channel.
+  // The largest sum of |weight - zero point| over an output channel of a phase.
   int64_t largest_magnitude = 0;
 };
-
-// Strides of a weight in the order [out channel][input channel of the group][depth][height][width].
-std::array<int64_t, 5> contiguous_strides(const Convolution& conv);
 
 // Bytes of the packed buffer. Looks at everything but the weights. Raises std::invalid_argument,
 // naming what is wrong with the convolution, its scales, zero points or bias.

@@ -22,7 +22,7 @@ constexpr int64_t kVectorBytes = 16;       // that kernels read of a row at once
 bool taps_are_neighbours(const PackSource& source) {
   int64_t expected = 1;
   for (size_t i = 3; i-- > 0;) {
-    if (source.conv.kernel[i] != 1 && source.strides[i + 2] != expected) {
+    if (source.conv.kernel[i] != 1 && source.strides.kernel[i] != expected) {
       return false;
     }
     expected *= source.conv.kernel[i];
@@ -37,24 +37,36 @@ Order order_of(const PackSource& source, const Layout& layout, const PackKernels
   if (layout.folded_rows != 1) {
     return Order::kOther;
   }
-  if ((source.strides[1] == 1 || in_channels == 1) &&
-      (!layout.folds_width || source.strides[4] == in_channels)) {
+  if ((source.strides.in_channel == 1 || in_channels == 1) &&
+      (!layout.folds_width || source.strides.kernel[2] == in_channels)) {
     return Order::kChannelsLast;
   }
   // A tap that is folded into others must end with a whole quad.
   const bool quads_end = in_channels % kQuad == 0 || !layout.folds_width;
   if (kernels.taps != nullptr && in_channels >= kQuad && quads_end && taps <= kMaxTapsOfKernel &&
-      taps_are_neighbours(source) && source.strides[1] == taps) {
+      taps_are_neighbours(source) && source.strides.in_channel == taps) {
     return Order::kTapsLast;
   }
   return Order::kOther;
 }
 
-// Whether a vector that begins inside of `row`, which has `bytes` bytes, may end outside of the
-// weight.
-bool vectors_leave_weight(const PackSource& source, int64_t row, int64_t bytes) {
-  const int64_t bytes_after = (source.conv.out_channels - 1 - row) * source.strides[0];
-  return source.strides[0] < bytes || bytes_after < kVectorBytes;
+// Elements from the first weight to the first one of an output channel.
+int64_t row_offset(const PackSource& source, int64_t channel) {
+  const int64_t in_group = source.conv.out_channels_per_group();
+  return channel / in_group * source.strides.group +
+      channel % in_group * source.strides.out_channel;
+}
+
+// Whether a vector that begins inside of the row of an output channel, whose weights lie without
+// gaps, may end outside of the weight.
+bool vectors_leave_weight(const PackSource& source, int64_t channel) {
+  const WeightStrides& strides = source.strides;
+  if (strides.group < 0 || strides.out_channel < 0) {
+    return true;
+  }
+  const int64_t last_row = (source.conv.groups - 1) * strides.group +
+      (source.conv.out_channels_per_group() - 1) * strides.out_channel;
+  return last_row - row_offset(source, channel) < kVectorBytes;
 }
 
 struct WeightPacker {
@@ -89,12 +101,13 @@ int64_t whole_vectors(int64_t depth) {
 void GatherTable::fill(
     const PackSource& source, const Layout& layout, int64_t tap, int64_t begin, int64_t depth) {
   weight_offsets(source.conv, layout, source.strides, tap, begin, depth, offsets);
-  std::fill(offsets + depth, offsets + whole_vectors(depth), -1);
+  std::fill(offsets + depth, offsets + whole_vectors(depth), kNoWeight);
   for (int64_t k = 0; k < whole_vectors(depth); k += kQuad) {
     uint32_t mask = 0;
     for (int64_t i = 0; i < kQuad; ++i) {
-      mask |= (offsets[k + i] < 0 ? 0U : 0xffU) << (8 * i);
-      offsets[k + i] = std::max<int64_t>(offsets[k + i], 0);
+      const bool present = offsets[k + i] != kNoWeight;
+      mask |= (present ? 0xffU : 0U) << (8 * i);
+      offsets[k + i] = present ? offsets[k + i] : 0;
     }
     masks[k / kQuad] = mask;
   }
@@ -228,7 +241,7 @@ BlockSource block_of(
   block.channels = channels;
   block.columns = columns;
   for (int64_t r = 0; r < kBlockColumns; ++r) {
-    block.rows[r] = source.weight + (first + (r < channels ? r : 0)) * source.strides[0];
+    block.rows[r] = source.weight + row_offset(source, first + (r < channels ? r : 0));
   }
   block.zero_points = block_zero_points(source, first, channels, zero_points);
   return block;
@@ -269,8 +282,7 @@ int64_t pack_dense(
       const BlockSource block = block_of(source, first, channels, columns, zero_points);
       BlockSums sums;
       auto* const place = reinterpret_cast<int8_t*>(output.data + output.written);
-      packer.pack_block(
-          block, vectors_leave_weight(source, first + channels - 1, row_bytes), place, sums);
+      packer.pack_block(block, vectors_leave_weight(source, first + channels - 1), place, sums);
       output.advance_to(output.written + layout.block_bytes(columns));
       largest = std::max(largest, finish_sums(block, sums, zeros, column_sums + first));
     }
@@ -283,11 +295,11 @@ void pack_channels_portably(
     const PackSource& source, const BlockSource& block, int64_t stride, int8_t* out,
     BlockSums& sums) {
   const Extent& kernel = source.conv.kernel;
+  const Extent& strides = source.strides.kernel;
   for (int64_t d = 0; d < kernel[0]; ++d) {
     for (int64_t h = 0; h < kernel[1]; ++h) {
       for (int64_t w = 0; w < kernel[2]; ++w) {
-        const int64_t offset =
-            d * source.strides[2] + h * source.strides[3] + w * source.strides[4];
+        const int64_t offset = d * strides[0] + h * strides[1] + w * strides[2];
         for (int64_t c = 0; c < kBlockColumns; ++c) {
           const int8_t weight = c < block.channels ? block.rows[c][offset] : int8_t{0};
           const int zero_point = block.zero_points == nullptr ? 0 : block.zero_points[c];
@@ -318,7 +330,7 @@ int64_t pack_depthwise(
     if (in_vectors) {
       // The kernel reads whole vectors: of the last rows, those of a copy.
       int8_t rows[kBlockColumns][kMaxDepthwiseTaps];
-      if (vectors_leave_weight(source, first + channels - 1, taps)) {
+      if (vectors_leave_weight(source, first + channels - 1)) {
         for (int64_t r = 0; r < kBlockColumns; ++r) {
           std::memcpy(rows[r], block.rows[r], static_cast<size_t>(taps));
           block.rows[r] = rows[r];

@@ -19,8 +19,8 @@ struct PackedOutput {
   void advance_to(int64_t end);
 };
 
-// Packs the weights at output.data + output.written and writes an int32 per output channel to
-// column_sums. Returns the largest sum of |weight - zero point| over an output channel.
+// Packs the weights of a phase at output.data + output.written and writes an int32 per output
+// channel to column_sums. Returns the largest sum of |weight - zero point| over an output channel.
 int64_t pack_weight(
     const PackSource& source, const Layout& layout, const PackKernels& kernels,
     PackedOutput& output, int32_t* column_sums);

@@ -80,7 +80,7 @@ void check_padding(const PackedView& view, const Block& block) {
         view.conv, layout, contiguous_strides(view.conv), tap, 0,
         static_cast<int64_t>(offsets.size()), offsets.data());
     for (int64_t k = rows_below ? 0 : layout.depth; k < depth; ++k) {
-      if (k >= layout.depth || offsets[static_cast<size_t>(k)] < 0) {
+      if (k >= layout.depth || offsets[static_cast<size_t>(k)] == kNoWeight) {
         for (int64_t column = 0; column < block.columns; ++column) {
           check_zero_at(k, column);
         }
@@ -110,6 +110,20 @@ void check_depthwise(const PackedView& view) {
   }
 }
 
+void check_dense(const PackedView& view) {
+  const int64_t out_channels = view.conv.out_channels_per_group();
+  const int8_t* weight = view.weight;
+  for (int64_t first = 0; first < view.conv.out_channels;) {
+    const int64_t channels = std::min(kBlockColumns, out_channels - first % out_channels);
+    const bool last = (first + channels) % out_channels == 0;
+    const Block block{weight, first, channels, last ? view.layout.last_columns : kBlockColumns};
+    check_sums(view, block);
+    check_padding(view, block);
+    weight += view.layout.block_bytes(block.columns);
+    first += channels;
+  }
+}
+
 }  // namespace
 
 void check_values(const PackedView& view) {
@@ -136,21 +150,11 @@ void check_values(const PackedView& view) {
   }
 }
 
-void check_weight(const PackedView& view) {
-  if (view.layout.kind == LayoutKind::kDepthwise) {
-    check_depthwise(view);
-    return;
-  }
-  const int64_t out_channels = view.conv.out_channels_per_group();
-  const int8_t* weight = view.weight;
-  for (int64_t first = 0; first < view.conv.out_channels;) {
-    const int64_t channels = std::min(kBlockColumns, out_channels - first % out_channels);
-    const bool last = (first + channels) % out_channels == 0;
-    const Block block{weight, first, channels, last ? view.layout.last_columns : kBlockColumns};
-    check_sums(view, block);
-    check_padding(view, block);
-    weight += view.layout.block_bytes(block.columns);
-    first += channels;
+void check_weight(const PackedView& packed) {
+  const Phases phases(packed.conv);
+  for (int64_t i = 0; i < phases.count(); ++i) {
+    const PackedView view = phase_view(packed, phases.at(i));
+    view.layout.kind == LayoutKind::kDepthwise ? check_depthwise(view) : check_dense(view);
   }
 }
 

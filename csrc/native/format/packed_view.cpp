@@ -109,7 +109,7 @@ PackedView view_of(const void* data, const PackedHeader& header) {
   const auto has = [&](Flag flag) { return (header.flags & flag) != 0; };
   PackedView view;
   view.conv = convolution_of(header);
-  view.layout = layout_of(view.conv);
+  view.layout = Phases(view.conv).at(0).layout;
   view.weight = section<int8_t>(data, header, kWeight);
   if (has(kFlagFloat64Scales)) {
     view.double_scales = section<double>(data, header, kScales);
@@ -127,6 +127,15 @@ PackedView view_of(const void* data, const PackedHeader& header) {
 }
 
 }  // namespace
+
+PackedView phase_view(const PackedView& packed, const Phase& phase) {
+  PackedView view = packed;
+  view.conv = phase.conv;
+  view.layout = phase.layout;
+  view.weight += phase.weight_offset;
+  view.column_sums += phase.index * packed.conv.out_channels;
+  return view;
+}
 
 PackedView view_packed(const void* data, size_t size, bool verify) {
   const PackedHeader header = read_header(data, size);

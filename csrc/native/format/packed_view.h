@@ -4,15 +4,15 @@
 #include <cstdint>
 
 #include "native/convolution.h"
-#include "native/format/layout.h"
+#include "native/format/phases.h"
 
 namespace qconv::native {
 
 // A packed buffer that was checked, as pointers into it: what packs, unpacks and runs.
 struct PackedView {
   Convolution conv;
-  Layout layout;
-  const int8_t* weight = nullptr;  // at least 64 readable bytes follow the last one
+  Layout layout;                   // of its first phase
+  const int8_t* weight = nullptr;  // all phases; at least 64 readable bytes follow the last one
 
   // Per output channel; a scale or zero point of the whole tensor has a count of 1.
   const float* float_scales = nullptr;    // one of the two is null: scales that are all exactly
@@ -20,8 +20,9 @@ struct PackedView {
   int64_t scale_count = 0;
   const int32_t* zero_points = nullptr;  // null where all are 0
   int64_t zero_point_count = 0;
-  const int32_t* column_sums = nullptr;  // per output channel: the sum of its weights' integers
-  const float* bias = nullptr;           // null: no bias
+  // Per phase and output channel: the sum of its weights' integers.
+  const int32_t* column_sums = nullptr;
+  const float* bias = nullptr;  // null: no bias
 
   // As the weight was given; with one output channel the counts don't tell.
   bool scales_per_channel = false;
@@ -35,6 +36,9 @@ struct PackedView {
     return zero_points == nullptr ? 0 : zero_points[zero_point_count == 1 ? 0 : channel];
   }
 };
+
+// One phase as a convolution of its own.
+PackedView phase_view(const PackedView& packed, const Phase& phase);
 
 // Checks a packed buffer, which may hold any bytes, and points into it; the caller keeps it alive
 // and unchanged. Nothing outside of it is read, here or by a kernel that keeps to the view.

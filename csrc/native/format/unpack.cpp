@@ -3,18 +3,24 @@
 #include <algorithm>
 #include <vector>
 
-#include "native/format/pack.h"
 #include "native/format/weight_offsets.h"
 
 namespace qconv::native {
 namespace {
 
-void unpack_depthwise(const PackedView& view, int8_t* weight) {
-  const int64_t taps = view.layout.taps;
-  const int64_t stride = view.layout.weight_bytes / taps;
-  for (int64_t channel = 0; channel < view.conv.out_channels; ++channel) {
-    for (int64_t tap = 0; tap < taps; ++tap) {
-      *weight++ = view.weight[tap * stride + channel];
+void unpack_depthwise(const PackedView& view, const WeightStrides& strides, int8_t* weight) {
+  const Extent& kernel = view.conv.kernel;
+  const int64_t tap_bytes = view.layout.weight_bytes / view.layout.taps;
+  const int8_t* packed = view.weight;
+  for (int64_t d = 0; d < kernel[0]; ++d) {
+    for (int64_t h = 0; h < kernel[1]; ++h) {
+      for (int64_t w = 0; w < kernel[2]; ++w, packed += tap_bytes) {
+        int8_t* const tap =
+            weight + d * strides.kernel[0] + h * strides.kernel[1] + w * strides.kernel[2];
+        for (int64_t channel = 0; channel < view.conv.out_channels; ++channel) {
+          tap[channel * strides.group] = packed[channel];
+        }
+      }
     }
   }
 }
@@ -25,7 +31,7 @@ void unpack_tap(
   const size_t depth = offsets.size();
   for (size_t k = 0; k < depth; k += kQuad) {
     for (size_t i = 0; i < kQuad && k + i < depth; ++i) {
-      if (offsets[k + i] >= 0) {
+      if (offsets[k + i] != kNoWeight) {
         row[offsets[k + i]] = packed[i];
       }
     }
@@ -33,15 +39,8 @@ void unpack_tap(
   }
 }
 
-}  // namespace
-
-void unpack_weight(const PackedView& view, int8_t* weight) {
+void unpack_dense(const PackedView& view, const WeightStrides& strides, int8_t* weight) {
   const Layout& layout = view.layout;
-  if (layout.kind == LayoutKind::kDepthwise) {
-    unpack_depthwise(view, weight);
-    return;
-  }
-  const std::array<int64_t, 5> strides = contiguous_strides(view.conv);
   const int64_t out_channels = view.conv.out_channels_per_group();
   const int8_t* packed = view.weight;
   std::vector<int64_t> offsets(static_cast<size_t>(layout.depth));
@@ -49,14 +48,31 @@ void unpack_weight(const PackedView& view, int8_t* weight) {
     const int64_t channels = std::min(kBlockColumns, out_channels - first % out_channels);
     const bool last = (first + channels) % out_channels == 0;
     const int64_t columns = last ? layout.last_columns : kBlockColumns;
+    int8_t* const row =
+        weight + first / out_channels * strides.group + first % out_channels * strides.out_channel;
     for (int64_t tap = 0; tap < layout.taps; ++tap) {
       weight_offsets(view.conv, layout, strides, tap, 0, layout.depth, offsets.data());
       for (int64_t c = 0; c < channels; ++c) {
-        unpack_tap(packed + c * kQuad, columns * kQuad, offsets, weight + (first + c) * strides[0]);
+        unpack_tap(packed + c * kQuad, columns * kQuad, offsets, row + c * strides.out_channel);
       }
       packed += layout.quads_per_tap() * kQuad * columns;
     }
     first += channels;
+  }
+}
+
+}  // namespace
+
+void unpack_weight(const PackedView& packed, int8_t* weight) {
+  const WeightStrides strides = contiguous_strides(packed.conv);
+  const Phases phases(packed.conv);
+  for (int64_t i = 0; i < phases.count(); ++i) {
+    const Phase phase = phases.at(i);
+    const PackedView view = phase_view(packed, phase);
+    const PhaseWeight place = weight_of_phase(strides, phase);
+    view.layout.kind == LayoutKind::kDepthwise
+        ? unpack_depthwise(view, place.strides, weight + place.first)
+        : unpack_dense(view, place.strides, weight + place.first);
   }
 }
 

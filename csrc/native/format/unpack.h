@@ -6,9 +6,8 @@
 
 namespace qconv::native {
 
-// Writes the weights that were packed, view.conv.weights() of them, in the order [out channel]
-// [input channel of the group][kernel depth][height][width]. Scales, zero points and bias are read
-// from the view.
-void unpack_weight(const PackedView& view, int8_t* weight);
+// Writes the weights that were packed, packed.conv.weights() of them, in the order of
+// contiguous_strides. Scales, zero points and bias are read from the view.
+void unpack_weight(const PackedView& packed, int8_t* weight);
 
 }  // namespace qconv::native

@@ -25,7 +25,7 @@ struct DepthwiseArguments {
   int64_t kernel_rows = 0;
   int64_t kernel_columns = 0;
   int64_t stride = 1;    // of columns
-  int64_t padding = 0;   // columns left of the input
+  int64_t padding = 0;   // columns left of the input; below 0: columns of it that are left out
   int64_t dilation = 1;  // of columns
   int64_t input_columns = 0;
   int64_t output_columns = 0;

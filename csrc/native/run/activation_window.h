@@ -18,9 +18,12 @@ namespace qconv::native {
 // Taps without folding: the rows and columns of a strided convolution are dealt out to planes by
 // their number modulo the stride, so that neighbouring output pixels are neighbours in every plane.
 // With folding (see Layout) a pixel holds `folded_rows` rows, and the stride stays.
+//
+// All phases of a transposed convolution (see RunPhases) share a window. Its output pixels are
+// positions, and each phase has taps of its own.
 class ActivationWindow {
  public:
-  // For up to `rows` output rows at a time.
+  // For up to `rows` output rows at a time, or rows of positions.
   void plan(const ConvRun& run, int64_t rows);
 
   // Elements that copy() writes for so many rows, and 64 more that may be read.
@@ -33,7 +36,9 @@ class ActivationWindow {
 
   // Elements; they depend on the number of rows planned. Those of group 0; group_offset(g) is to be
   // added.
-  const int64_t* tap_offsets() const { return tap_offsets_.data(); }
+  const int64_t* tap_offsets(int64_t phase) const {
+    return tap_offsets_.data() + first_taps_[static_cast<size_t>(phase)];
+  }
   int64_t group_offset(int64_t group) const;
   int64_t pixel_stride() const { return pixel_step_ * pixel_values_; }
   int64_t row_stride() const { return columns_ * pixel_values_; }
@@ -41,6 +46,9 @@ class ActivationWindow {
   int64_t row_pitch() const { return columns_ % pixel_step_ == 0 ? columns_ / pixel_step_ : 0; }
 
  private:
+  // Kernels may read this far beyond the last tap of the last pixel: the zeros that pad a tap.
+  static constexpr int64_t kReadableBeyond = 64;
+
   struct Plane {
     int64_t depth = 0;   // kernel_d index
     int64_t row = 0;     // input row of the plane's row 0, from the first output row's top
@@ -69,8 +77,14 @@ class ActivationWindow {
   int64_t plane_values() const { return (rows_ * columns_ + shared_columns_) * pixel_values_; }
   void plan_split();
   void plan_folded();
+  void plan_phases(const RunPhases& phases);
+  void add_taps(const RunPhase& run, const Extent& reach);
+  void share_columns();
 
-  const PackedView* packed_ = nullptr;
+  // What is read, as a forward convolution whose output pixels are the window's.
+  Convolution conv_;
+  bool folds_width_ = false;
+  int64_t folded_rows_ = 1;
   void (*widen_)(const uint8_t* from, int64_t count, uint16_t* to) = nullptr;
   const RunInput* input_ = nullptr;
   int64_t output_rows_ = 0;
@@ -85,6 +99,7 @@ class ActivationWindow {
   int64_t input_column_step_ = 1;
   std::vector<Plane> planes_;
   std::vector<int64_t> tap_offsets_;
+  std::vector<int64_t> first_taps_;  // of each phase
 };
 
 }  // namespace qconv::native

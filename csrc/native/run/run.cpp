@@ -9,10 +9,6 @@
 namespace qconv::native {
 namespace {
 
-int64_t output_pixels(const ConvRun& run) {
-  return run.input.batch * run.output_size[0] * run.output_size[1] * run.output_size[2];
-}
-
 void run_kernels(const ConvRun& run) {
   if (run.packed.layout.kind == LayoutKind::kDepthwise) {
     run_depthwise(run);
@@ -27,7 +23,9 @@ Extent output_size(const Convolution& conv, const Extent& input_size) {
   Extent size;
   for (int i = 0; i < 3; ++i) {
     const int64_t window = conv.dilation[i] * (conv.kernel[i] - 1) + 1;
-    size[i] = (input_size[i] + 2 * conv.padding[i] - window) / conv.stride[i] + 1;
+    size[i] = conv.transposed ? (input_size[i] - 1) * conv.stride[i] - 2 * conv.padding[i] +
+            window + conv.output_padding[i]
+                              : (input_size[i] + 2 * conv.padding[i] - window) / conv.stride[i] + 1;
   }
   return size;
 }
@@ -35,36 +33,41 @@ Extent output_size(const Convolution& conv, const Extent& input_size) {
 void run(
     const PackedView& packed, const RunInput& input, const RunOutput& output,
     const ParallelFor& parallel_for) {
-  const RequantizationTable table = requantization_table(packed, input, output);
+  const RunPhases phases(packed.conv, output_size(packed.conv, input.size));
+  const RequantizationTable table = requantization_table(packed, phases, input, output);
   ConvRun run{
       .packed = packed,
       .input = input,
-      .output_size = output_size(packed.conv, input.size),
+      .output_size = phases.output_size(),
+      .phases = phases,
       .kernels = *kernel_set(best_instruction_set()),
       .parallel_for = parallel_for,
       .requantization = table.requantization,
+      .requantization_stride = table.phase_stride,
       .weight_zero_points = table.weight_zero_points,
       .output = output.data};
   if (table.exact_in_float32) {
     run_kernels(run);
     return;
   }
-  const int64_t pixels = output_pixels(run);
+  const Extent& size = run.output_size;
   const auto sums = std::make_unique_for_overwrite<int32_t[]>(
-      static_cast<size_t>(pixels * packed.conv.out_channels));
+      static_cast<size_t>(input.batch * size[0] * size[1] * size[2] * packed.conv.out_channels));
   run.output = sums.get();
   run.to_sums = true;
   run_kernels(run);
-  requantize_exactly(packed, input, sums.get(), pixels, output);
+  requantize_exactly(packed, phases, input, sums.get(), output);
 }
 
 void run_to_float(
     const PackedView& packed, const RunInput& input, float* output,
     const ParallelFor& parallel_for) {
+  const RunPhases phases(packed.conv, output_size(packed.conv, input.size));
   const ConvRun run{
       .packed = packed,
       .input = input,
-      .output_size = output_size(packed.conv, input.size),
+      .output_size = phases.output_size(),
+      .phases = phases,
       .kernels = *kernel_set(best_instruction_set()),
       .parallel_for = parallel_for,
       .requantization = {},
@@ -72,8 +75,7 @@ void run_to_float(
       .output = output,
       .to_sums = true};
   run_kernels(run);
-  sums_to_float(
-      packed, input, reinterpret_cast<const int32_t*>(output), output_pixels(run), output);
+  sums_to_float(packed, phases, input, reinterpret_cast<const int32_t*>(output), output);
 }
 
 std::string kernel_name(const PackedView& packed) {
@@ -85,10 +87,12 @@ std::string kernel_name(const PackedView& packed) {
 
 std::string describe_run(
     const PackedView& packed, const RunInput& input, const ParallelFor& parallel_for) {
+  const RunPhases phases(packed.conv, output_size(packed.conv, input.size));
   const ConvRun run{
       .packed = packed,
       .input = input,
-      .output_size = output_size(packed.conv, input.size),
+      .output_size = phases.output_size(),
+      .phases = phases,
       .kernels = *kernel_set(best_instruction_set()),
       .parallel_for = parallel_for,
       .requantization = {}};

@@ -14,12 +14,14 @@ int useful_threads(const ConvRun& run) {
   const Convolution& conv = run.packed.conv;
   const bool depthwise = run.packed.layout.kind == LayoutKind::kDepthwise;
   const KernelSpeed& speed = depthwise ? run.kernels.depthwise_speed : run.kernels.dense_speed;
-  double outputs = static_cast<double>(run.input.batch * conv.out_channels);
-  for (int64_t size : run.output_size) {
-    outputs *= static_cast<double>(size);
-  }
-  const auto depth = static_cast<double>(conv.in_channels_per_group() * conv.taps());
-  const double microseconds = outputs * (depth / speed.multiply_adds + 1 / speed.outputs);
+  const auto pixels = [&](const Extent& size) {
+    return static_cast<double>(run.input.batch) * static_cast<double>(size[0] * size[1] * size[2]);
+  };
+  const double outputs = pixels(run.output_size) * static_cast<double>(conv.out_channels);
+  // Every weight meets an output, or an input of a transposed convolution, once; but for padding.
+  const double multiply_adds = pixels(conv.transposed ? run.input.size : run.output_size) *
+      static_cast<double>(conv.weights());
+  const double microseconds = multiply_adds / speed.multiply_adds + outputs / speed.outputs;
   const double threads = microseconds / kLeastMicroseconds;
   return threads < run.parallel_for.threads ? std::max(1, static_cast<int>(threads))
                                             : std::max(1, run.parallel_for.threads);

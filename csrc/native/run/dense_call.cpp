@@ -1,0 +1,76 @@
+#include "native/run/dense_call.h"
+
+#include "native/rounding.h"
+#include "native/run/scratch.h"
+
+namespace qconv::native {
+namespace {
+
+// Sums what every pixel's weights are multiplied with, for weights with zero points. Of a tap that
+// holds several rows, those below the kernel don't count.
+template <typename Element>
+void sum_activations(const Phase& phase, const DenseArguments& arguments, int32_t* sums) {
+  const int64_t folded = phase.layout.folded_rows;
+  const int64_t row_values = phase.conv.in_channels_per_group();
+  const int64_t chunk = folded == 1 ? phase.layout.depth : folded * row_values;
+  const int64_t row_groups = ceil_divide(phase.conv.kernel[1], folded);
+  const int64_t last_rows = phase.conv.kernel[1] - (row_groups - 1) * folded;
+  const auto* pixel = static_cast<const Element*>(arguments.activation);
+  for (int64_t p = 0; p < arguments.pixels; ++p, pixel += arguments.pixel_stride) {
+    int32_t sum = 0;
+    for (int64_t tap = 0; tap < arguments.taps; ++tap) {
+      const bool cut = folded > 1 && tap % row_groups == row_groups - 1;
+      const int64_t counted = cut ? last_rows * row_values : chunk;
+      const Element* values = pixel + arguments.tap_offsets[tap];
+      for (int64_t k = 0; k < phase.layout.depth; k += chunk, values += chunk) {
+        for (int64_t i = 0; i < counted; ++i) {
+          sum += values[i];
+        }
+      }
+    }
+    sums[p] = sum;
+  }
+}
+
+}  // namespace
+
+DenseArguments block_arguments(const ConvRun& run, const PhaseBlocks& blocks) {
+  const Phase& phase = blocks.phase.phase;
+  const Layout& layout = phase.layout;
+  DenseArguments arguments;
+  arguments.taps = layout.taps;
+  arguments.weight = run.packed.weight + phase.weight_offset + blocks.group * layout.group_bytes() +
+      blocks.first_block * layout.block_bytes();
+  arguments.block_stride = layout.block_bytes();
+  arguments.k_blocks = layout.k_blocks;
+  arguments.quads = layout.quads;
+  arguments.used_quads = layout.used_quads();
+  arguments.out_channels = std::min(
+      blocks.blocks * kBlockColumns,
+      phase.conv.out_channels_per_group() - blocks.first_block * kBlockColumns);
+  arguments.last_columns =
+      blocks.first_block + blocks.blocks == layout.blocks ? layout.last_columns : kBlockColumns;
+  arguments.requantization = run.requantization_from(phase.index, blocks.channel);
+  if (run.weight_zero_points != nullptr) {
+    arguments.weight_zero_points = run.weight_zero_points + blocks.channel;
+  }
+  arguments.to_sums = run.to_sums;
+  return arguments;
+}
+
+void call_dense_kernel(const ConvRun& run, const Phase& phase, DenseArguments& arguments) {
+  if (arguments.weight_zero_points != nullptr) {
+    auto* const sums = static_cast<int32_t*>(scratch(
+        ScratchUse::kActivationSums, static_cast<size_t>(arguments.pixels) * sizeof(int32_t)));
+    run.kernels.widen == nullptr ? sum_activations<uint8_t>(phase, arguments, sums)
+                                 : sum_activations<uint16_t>(phase, arguments, sums);
+    arguments.activation_sums = sums;
+  }
+  run.kernels.dense(arguments);
+}
+
+int64_t all_blocks(const ConvRun& run) {
+  return run.phases.count() * run.packed.conv.groups * run.packed.layout.blocks;
+}
+
+}  // namespace qconv::native

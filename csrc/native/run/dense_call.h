@@ -1,0 +1,51 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "native/run/conv_run.h"
+
+namespace qconv::native {
+
+// Blocks of output channels of one group, in one phase.
+struct PhaseBlocks {
+  RunPhase phase;
+  int64_t group = 0;
+  int64_t first_block = 0;
+  int64_t blocks = 0;
+  int64_t channel = 0;  // the first one, among all output channels
+};
+
+// What these blocks decide of a kernel's arguments.
+DenseArguments block_arguments(const ConvRun& run, const PhaseBlocks& blocks);
+
+// Calls the kernel. Sums activations first, where weights have zero points.
+void call_dense_kernel(const ConvRun& run, const Phase& phase, DenseArguments& arguments);
+
+// Blocks of output channels of all groups and phases, [phase][group][block].
+int64_t all_blocks(const ConvRun& run);
+
+// Calls use(PhaseBlocks) for the groups and phases that a range of all blocks is part of.
+template <typename Use>
+void for_each_group(const ConvRun& run, int64_t first_block, int64_t blocks, const Use& use) {
+  const int64_t of_group = run.packed.layout.blocks;
+  const int64_t groups = run.packed.conv.groups;
+  PhaseBlocks part;
+  part.phase.phase.index = -1;
+  while (blocks > 0) {
+    const int64_t phase = first_block / of_group / groups;
+    if (part.phase.phase.index != phase) {
+      part.phase = run.phases.at(phase);
+    }
+    part.group = first_block / of_group % groups;
+    part.first_block = first_block % of_group;
+    part.blocks = std::min(blocks, of_group - part.first_block);
+    part.channel =
+        part.group * run.packed.conv.out_channels_per_group() + part.first_block * kBlockColumns;
+    use(part);
+    first_block += part.blocks;
+    blocks -= part.blocks;
+  }
+}
+
+}  // namespace qconv::native

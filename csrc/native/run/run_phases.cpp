@@ -1,0 +1,93 @@
+#include "native/run/run_phases.h"
+
+#include <algorithm>
+
+namespace qconv::native {
+
+RunPhases::RunPhases(const Convolution& conv, const Extent& output_size)
+    : conv_(conv), output_size_(output_size), phases_(conv) {
+  if (!conv.transposed) {
+    positions_ = output_size;
+    return;
+  }
+  for (size_t i = 0; i < positions_.size(); ++i) {
+    reach_[i] = (conv.kernel[i] - 1) * conv.dilation[i] / conv.stride[i];
+    int64_t end = 0;
+    int64_t reached = 0;  // places modulo the stride
+    for (int64_t number = 0; number < phases_.axis(i).count; ++number) {
+      const RunPhaseAxis phase = axis(i, number);
+      if (phase.outputs == 0) {
+        continue;
+      }
+      ++reached;
+      const bool first = positions_[i] == 0;
+      first_position_[i] =
+          first ? phase.first_position : std::min(first_position_[i], phase.first_position);
+      end = std::max(end, phase.first_position + phase.outputs);
+      positions_[i] = end - first_position_[i];
+    }
+    reach_all_outputs_ = reach_all_outputs_ && reached >= std::min(conv.stride[i], output_size[i]);
+  }
+}
+
+RunPhaseAxis RunPhases::axis(size_t dimension, int64_t number) const {
+  const int64_t size = output_size_[dimension];
+  const int64_t padding = conv_.padding[dimension];
+  RunPhaseAxis phase;
+  if (!conv_.transposed) {
+    phase.outputs = size;
+    phase.first_input = -padding;
+    return phase;
+  }
+  const int64_t stride = conv_.stride[dimension];
+  const PhaseAxis& taps = phases_.axis(dimension);
+  // The phase's (output + padding) modulo the stride, and how far its first tap reads back.
+  const int64_t first_tap = number * conv_.dilation[dimension];
+  const int64_t residue = first_tap % stride;
+  const int64_t back = first_tap / stride + (taps.taps_of(number) - 1) * taps.input_step;
+  phase.first_output = ((residue - padding) % stride + stride) % stride;
+  phase.output_step = stride;
+  if (phase.first_output < size) {
+    phase.outputs = (size - 1 - phase.first_output) / stride + 1;
+    phase.first_position = (phase.first_output + padding - residue) / stride;
+    phase.first_input = phase.first_position - back;
+  }
+  return phase;
+}
+
+RunPhase RunPhases::at(int64_t index) const {
+  RunPhase run;
+  run.phase = phases_.at(index);
+  for (size_t i = 0; i < run.axes.size(); ++i) {
+    run.axes[i] = axis(i, run.phase.number[i]);
+  }
+  return run;
+}
+
+PhasePart RunPhases::part(
+    const RunPhase& run, int64_t batch, int64_t plane, int64_t first_row, int64_t rows) const {
+  const Extent& stride = run.phase.conv.stride;
+  const int64_t depth = first_position_[0] + plane - run.axes[0].first_position;
+  const int64_t skipped = first_position_[1] + first_row - run.axes[1].first_position;
+  const int64_t first = std::max<int64_t>(skipped, 0);
+  PhasePart part;
+  if (!run.has_outputs() || depth < 0 || depth >= run.axes[0].outputs) {
+    return part;
+  }
+  part.rows = std::max<int64_t>(std::min(skipped + rows, run.axes[1].outputs) - first, 0);
+  part.columns = run.axes[2].outputs;
+  part.row = first - skipped;
+  part.column = run.axes[2].first_position - first_position_[2];
+  const Extent output{depth, first, 0};
+  for (size_t i = 0; i < output.size(); ++i) {
+    const RunPhaseAxis& axis = run.axes[i];
+    part.first_input[i] = axis.first_input + output[i] * stride[i];
+    const int64_t place = axis.first_output + output[i] * axis.output_step;
+    part.first_pixel = (i == 0 ? batch : part.first_pixel) * output_size_[i] + place;
+  }
+  part.pixel_step = run.axes[2].output_step;
+  part.row_step = run.axes[1].output_step * output_size_[2];
+  return part;
+}
+
+}  // namespace qconv::native

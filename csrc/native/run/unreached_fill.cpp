@@ -1,0 +1,51 @@
+#include "native/run/unreached_fill.h"
+
+#include "native/run/parts.h"
+#include "native/run/thread_count.h"
+#include "native/run/unreached_pixels.h"
+
+namespace qconv::native {
+namespace {
+
+// `count` pixels of the output from `first` on, `step` apart, by the kernel that writes dense
+// convolutions, so that they become what sums of 0 become there: one tap, all zeros.
+void fill_pixels(const ConvRun& run, int64_t first, int64_t count, int64_t step) {
+  static constexpr int64_t kNoOffset = 0;
+  alignas(64) static constexpr uint16_t kActivation[64] = {};
+  alignas(64) static constexpr int8_t kWeight[2 * kQuad * kBlockColumns] = {};
+  const int64_t out_channels = run.packed.conv.out_channels;
+  DenseArguments arguments;
+  arguments.activation = kActivation;
+  arguments.pixels = count;
+  arguments.tap_offsets = &kNoOffset;
+  arguments.taps = 1;
+  arguments.weight = kWeight;
+  arguments.k_blocks = 1;
+  arguments.quads = 1;
+  arguments.used_quads = 1;
+  arguments.out_channels = out_channels;
+  arguments.requantization = run.requantization_from(run.phases.count(), 0);
+  arguments.output = {run.output_at(first, 0), step * out_channels, 0, count, count};
+  arguments.to_sums = run.to_sums;
+  run.kernels.dense(arguments);
+}
+
+}  // namespace
+
+void fill_unreached(const ConvRun& run) {
+  if (run.phases.reach_all_outputs()) {
+    return;
+  }
+  const UnreachedPixels unreached(run.phases);
+  for_each_part(
+      run.parallel_for, useful_threads(run), unreached.rows(run.input.batch),
+      [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          unreached.for_each_run_in_row(row, [&](int64_t first, int64_t count, int64_t step) {
+            fill_pixels(run, first, count, step);
+          });
+        }
+      });
+}
+
+}  // namespace qconv::native
