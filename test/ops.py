@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import torch
@@ -19,18 +19,9 @@ ENGINES = tuple(record.name for record in _RECORDS if record.available)
 # What engine= may be: policies and engines, whether they can be used here or not.
 ENGINE_NAMES = ("auto", "x86", *(record.name for record in _RECORDS))
 
-# What engines refuse; test_engine_refusals.py shows that they do, and nothing else.
-# Weights with a zero point other than 0:
+# What engines refuse: weights with a zero point other than 0. test_engine_refusals.py shows that
+# they do, and nothing else.
 SYMMETRIC_ONLY = ("onednn",)
-# Transposed convolutions:
-FORWARD_ONLY = ("native",)
-
-
-class Convolution(Protocol):
-    """A ConvCase, or an op's kind."""
-
-    @property
-    def transposed(self) -> bool: ...
 
 
 def supported(case: ConvCase, engine: str | None) -> ConvCase:
@@ -38,16 +29,11 @@ def supported(case: ConvCase, engine: str | None) -> ConvCase:
     return case.but(weight_zero_points=False) if engine in SYMMETRIC_ONLY else case
 
 
-def runs(engine: str | None, convolution: Convolution) -> bool:
-    """Whether the engine takes such a convolution; policies take all."""
-    return not (convolution.transposed and engine in FORWARD_ONLY)
-
-
 def on_engines(
     convolutions: Iterable[Any], argument: str = "case", names: Iterable[str | None] = ENGINES
 ) -> pytest.MarkDecorator:
-    """Parametrizes `argument` and "engine": each engine with each convolution that it takes."""
-    pairs = [(c, engine) for engine in names for c in convolutions if runs(engine, c)]
+    """Parametrizes `argument` and "engine": each engine with each convolution."""
+    pairs = [(convolution, engine) for engine in names for convolution in convolutions]
     return pytest.mark.parametrize(
         (argument, "engine"),
         pairs,

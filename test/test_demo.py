@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ops import FORWARD_ONLY
 from rich.console import Console
 from torch.nn import functional
 
@@ -66,8 +65,7 @@ def test_files_hold_the_packed_networks(report: Report, folder: Path) -> None:
         path = folder / f"torch_qconv_prepack-{engine}.pt"
         loaded = packed_model.load_network(path)
         for layer in loaded.layers:
-            refused = engine in FORWARD_ONLY and layer.parameters.transpose()
-            assert (layer.parameters.engine() == engine) != refused
+            assert layer.parameters.engine() == engine
     # An int8 network takes about a quarter of its float32 form; its file has more small parts.
     kilobytes = {row.title: row.kilobytes for row in report.rows}
     assert kilobytes["fbgemm (ours)"] < 0.5 * kilobytes["float32"]
