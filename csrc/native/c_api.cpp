@@ -91,16 +91,16 @@ void qconv_close(qconv_packed* packed) {
 void qconv_describe(const qconv_packed* packed, qconv_description* description) {
   const PackedView& view = packed->view;
   qconv_convolution& conv = description->conv;
-  conv.spatial_dims = view.conv.spatial_dims;
-  conv.transposed = view.conv.transposed ? 1 : 0;
-  conv.in_channels = view.conv.in_channels;
-  conv.out_channels = view.conv.out_channels;
-  conv.groups = view.conv.groups;
-  copy_extent(view.conv.kernel, conv.kernel);
-  copy_extent(view.conv.stride, conv.stride);
-  copy_extent(view.conv.padding, conv.padding);
-  copy_extent(view.conv.output_padding, conv.output_padding);
-  copy_extent(view.conv.dilation, conv.dilation);
+  conv.spatial_dims = view.original.spatial_dims;
+  conv.transposed = view.original.transposed ? 1 : 0;
+  conv.in_channels = view.original.in_channels;
+  conv.out_channels = view.original.out_channels;
+  conv.groups = view.original.groups;
+  copy_extent(view.original.kernel, conv.kernel);
+  copy_extent(view.original.stride, conv.stride);
+  copy_extent(view.original.padding, conv.padding);
+  copy_extent(view.original.output_padding, conv.output_padding);
+  copy_extent(view.original.dilation, conv.dilation);
   description->scales_per_channel = view.scales_per_channel ? 1 : 0;
   description->zero_points_per_channel = view.zero_points_per_channel ? 1 : 0;
   description->has_zero_points = view.zero_points != nullptr ? 1 : 0;

@@ -19,7 +19,7 @@ using namespace qconv::native;
 // Reads whatever a kernel may read. Returns something made of it, so that it isn't left out.
 double read_all(const PackedView& view) {
   double sum = 0;
-  std::vector<int8_t> weight(static_cast<size_t>(view.conv.weights()));
+  std::vector<int8_t> weight(static_cast<size_t>(view.original.weights()));
   unpack_weight(view, weight.data());
   const Phases phases(view.conv);
   for (int64_t i = 0; i < phases.weight_bytes() + 64; ++i) {

@@ -39,6 +39,18 @@ class Case:
         """Weight number ``index`` in contiguous order."""
         return (index * 37 + 11) % 256 - 128 if index % self.sparse == 0 else 0
 
+    @property
+    def packed_groups(self) -> int:
+        """How many there are when as many as fill a block of 16 are put together."""
+        ic, oc = self.in_channels // self.groups, self.out_channels // self.groups
+        if ic == oc == 1 or self.out_channels * ic * prod(self.kernel) > 65536:
+            return self.groups
+        together = [n for n in range(1, self.groups + 1) if self.groups % n == 0 and n * oc <= 16]
+        return self.groups // max(together, default=1)
+
+    def zero_point(self, channel: int) -> int:
+        return self.zero_points[channel if len(self.zero_points) > 1 else 0]
+
 
 CASES = [
     Case("pointwise", 5, 3, (1, 1, 1), bias=True),
@@ -48,6 +60,8 @@ CASES = [
     Case("dilated", 2, 1, (1, 2, 2), dilation=(1, 1, 2)),
     Case("depthwise", 18, 18, (1, 2, 3), groups=18, zero_points=(5, 0) * 9, bias=True),
     Case("groups", 4, 6, (1, 1, 2), groups=2, zero_points=(0,) * 6),
+    Case("small_groups", 12, 24, (1, 2, 3), groups=6, bias=True),
+    Case("uneven_groups", 9, 21, (1, 1, 2), groups=3, zero_points=tuple(range(-10, 11))),
     Case("one_dimension", 1, 1, (1, 1, 3), dims=1),
     Case("three_dimensions", 2, 1, (2, 2, 2), dims=3),
     Case("narrow_last_block", 4096, 18, (1, 1, 1), sparse=1021),
@@ -115,14 +129,14 @@ def phases_of(case: Case) -> list[Phase]:
 
 def folds_width(case: Case) -> bool:
     """Decided by the first phase, for all of them."""
-    ic, kw = case.in_channels // case.groups, phases_of(case)[0].kernel[2]
+    ic, kw = case.in_channels // case.packed_groups, phases_of(case)[0].kernel[2]
     # Inputs from a tap to the next.
     step = case.dilation[2] // (gcd(case.stride[2], case.dilation[2]) if case.transposed else 1)
     return step == 1 and kw > 1 and kw * ceil(ic / 64) > ceil(kw * ic / 64)
 
 
 def layout_of(case: Case, phase: Phase) -> Layout:
-    ic, oc = case.in_channels // case.groups, case.out_channels // case.groups
+    ic, oc = case.in_channels // case.packed_groups, case.out_channels // case.packed_groups
     kd, kh, kw = phase.kernel
     if case.groups > 1 and ic == oc == 1:
         return Layout(True, False, 1, kd * kh * kw, 1, 1, 1, 16)
@@ -140,17 +154,23 @@ def layout_of(case: Case, phase: Phase) -> Layout:
     return Layout(False, folds, rows, taps, depth, k_blocks, quads, last_columns)
 
 
-def weight_number(case: Case, o: int, i: int, place: Kernel) -> int:
-    """Where a weight stands in contiguous order; i is an input channel of the group."""
+def weight_at(case: Case, o: int, i: int, place: Kernel) -> int:
+    """The weight of an output channel and an input channel of its packed group."""
     ic, oc = case.in_channels // case.groups, case.out_channels // case.groups
+    packed_group = o // (case.out_channels // case.packed_groups)
+    channel = packed_group * (case.in_channels // case.packed_groups) + i
+    if channel // ic != o // oc:
+        return case.zero_point(o)
+    i = channel % ic
+    # Its number in contiguous order.
     pair = (o // oc * ic + i) * oc + o % oc if case.transposed else o * ic + i
     kd, kh, kw = case.kernel
-    return ((pair * kd + place[0]) * kh + place[1]) * kw + place[2]
+    return case.weight(((pair * kd + place[0]) * kh + place[1]) * kw + place[2])
 
 
 def weight_places(case: Case, phase: Phase, layout: Layout) -> Iterator[tuple[int, int, int]]:
     """For every weight of a phase: its output channel, its value, its byte in the phase."""
-    ic, oc = case.in_channels // case.groups, case.out_channels // case.groups
+    ic, oc = case.in_channels // case.packed_groups, case.out_channels // case.packed_groups
     kd, kh, kw = phase.kernel
     blocks = ceil(oc / 16)
     quad_rows = layout.taps * layout.k_blocks * layout.quads  # quads of one output channel
@@ -161,7 +181,7 @@ def weight_places(case: Case, phase: Phase, layout: Layout) -> Iterator[tuple[in
                 for h in range(kh):
                     for w in range(kw):
                         place = (phase.taps[0][d], phase.taps[1][h], phase.taps[2][w])
-                        value = case.weight(weight_number(case, o, i, place))
+                        value = weight_at(case, o, i, place)
                         if layout.depthwise:
                             tap = (d * kh + h) * kw + w
                             yield o, value, tap * round_up(case.out_channels, 16) + o
@@ -185,9 +205,9 @@ def phase_section(case: Case, phase: Phase) -> tuple[bytes, bytes]:
     if layout.depthwise:
         size = layout.taps * round_up(case.out_channels, 16)
     else:
-        oc = case.out_channels // case.groups
+        oc = case.out_channels // case.packed_groups
         columns = 16 * (ceil(oc / 16) - 1) + layout.last_columns
-        size = case.groups * layout.taps * layout.k_blocks * layout.quads * 4 * columns
+        size = case.packed_groups * layout.taps * layout.k_blocks * layout.quads * 4 * columns
     section = bytearray(size)
     sums = [0] * case.out_channels
     for channel, value, place in weight_places(case, phase, layout):

@@ -111,6 +111,12 @@ const Test kGolden("packed bytes are those written down", [] {
   Convolution up_dilated = transposed(conv2d(4, 2, 3, 4), {1, 2, 3});
   up_dilated.dilation = {1, 2, 2};
   CHECK_BYTES(up_dilated, up_dilated, {0.5}, {0}, false);
+  CHECK_BYTES(small_groups, conv2d(12, 24, 2, 3, 6), {0.5}, {0}, true);
+  std::vector<int32_t> ascending;
+  for (int32_t i = -10; i < 11; ++i) {
+    ascending.push_back(i);
+  }
+  CHECK_BYTES(uneven_groups, conv2d(9, 21, 1, 2, 3), {0.5}, ascending, false);
   CHECK_BYTES(up_groups, transposed(conv2d(4, 6, 1, 4, 2), {1, 1, 2}), {0.5}, {0}, false);
   CHECK_BYTES(up_depthwise, transposed(conv2d(18, 18, 3, 2, 18), {1, 2, 2}), {0.5}, {0}, false);
   CHECK_BYTES(

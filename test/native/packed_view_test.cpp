@@ -202,6 +202,16 @@ const Test kOther("rules of other layouts", [] {
   rows_below.fix_checksum();
   CHECK_CONTAINS(error_of_view(rows_below.bytes, kVerify), "column sum of output channel 0");
 
+  // Two groups of 3 inputs and 4 outputs in one block: inputs of the second contribute nothing to
+  // the outputs of the first.
+  Spoiled groups = sound_buffer(conv2d(6, 8, 1, 1, 2));
+  CHECK_EQUAL(error_of_view(groups.bytes, kVerify), "no error");
+  groups.bytes[256 + 3] = 4;
+  groups.set(kColumnSums, 0, groups.column_sum(0) + 1);
+  groups.fix_checksum();
+  CHECK_EQUAL(error_of_view(groups.bytes, false), "no error");
+  CHECK_CONTAINS(error_of_view(groups.bytes, kVerify), "bytes between groups must be the zero");
+
   Spoiled phases = sound_buffer(transposed(conv2d(5, 20, 3, 3), {1, 2, 2}));
   CHECK_EQUAL(error_of_view(phases.bytes, kVerify), "no error");
   // The first phase has 2 taps of 10 bytes, which are 3 quads of 32 columns; the second one has 2

@@ -22,14 +22,17 @@ struct Problem {
   std::vector<float> bias;           // 0 or out
 
   // in: of the group.
-  int8_t weight_at(int64_t out, int64_t in, int64_t d, int64_t h, int64_t w) const {
+  size_t index_of(int64_t out, int64_t in, int64_t d, int64_t h, int64_t w) const {
     const Extent& kernel = conv.kernel;
     const int64_t out_per_group = conv.out_channels_per_group();
     const int64_t in_per_group = conv.in_channels_per_group();
     const int64_t pair = conv.transposed
         ? (out / out_per_group * in_per_group + in) * out_per_group + out % out_per_group
         : out * in_per_group + in;
-    return weight[((pair * kernel[0] + d) * kernel[1] + h) * kernel[2] + w];
+    return static_cast<size_t>(((pair * kernel[0] + d) * kernel[1] + h) * kernel[2] + w);
+  }
+  int8_t weight_at(int64_t out, int64_t in, int64_t d, int64_t h, int64_t w) const {
+    return weight[index_of(out, in, d, h, w)];
   }
   double scale(int64_t out) const { return scales[scales.size() == 1 ? 0 : out]; }
   int32_t zero_point(int64_t out) const { return zero_points[zero_points.size() == 1 ? 0 : out]; }
@@ -125,7 +128,47 @@ inline void pack_reference_phase(
   }
 }
 
-inline void pack_reference(const Problem& problem, ReferencePacked& packed) {
+// How many groups are packed as one.
+inline int64_t groups_together(const Convolution& conv) {
+  const int64_t outputs = conv.out_channels / conv.groups;
+  const bool depthwise = conv.in_channels == conv.groups && outputs == 1;
+  int64_t together = 1;
+  for (int64_t count = 2; count * outputs <= 16 && !depthwise; ++count) {
+    together = conv.groups % count == 0 && conv.weights() <= 65536 ? count : together;
+  }
+  return together;
+}
+
+// The same convolution with the groups that are packed as one: weights from other groups' inputs
+// are the zero point, a real 0.
+inline Problem with_groups_together(const Problem& problem) {
+  const int64_t together = groups_together(problem.conv);
+  Problem result = problem;
+  result.conv.groups /= together;
+  result.weight.assign(static_cast<size_t>(result.conv.weights()), 0);
+  const Extent& kernel = result.conv.kernel;
+  const int64_t in_before = problem.conv.in_channels_per_group();
+  const int64_t out_before = problem.conv.out_channels_per_group();
+  const int64_t out_after = result.conv.out_channels_per_group();
+  for (int64_t out = 0; out < result.conv.out_channels; ++out) {
+    for (int64_t in = 0; in < result.conv.in_channels_per_group(); ++in) {
+      const bool same_group = in / in_before == out % out_after / out_before;
+      for (int64_t d = 0; d < kernel[0]; ++d) {
+        for (int64_t h = 0; h < kernel[1]; ++h) {
+          for (int64_t w = 0; w < kernel[2]; ++w) {
+            result.weight[result.index_of(out, in, d, h, w)] = same_group
+                ? problem.weight_at(out, in % in_before, d, h, w)
+                : static_cast<int8_t>(problem.zero_point(out));
+          }
+        }
+      }
+    }
+  }
+  return result;
+}
+
+inline void pack_reference(const Problem& original, ReferencePacked& packed) {
+  const Problem problem = with_groups_together(original);
   const Convolution& conv = problem.conv;
   const Phases phases(conv);
   packed.weight.clear();
@@ -136,19 +179,20 @@ inline void pack_reference(const Problem& problem, ReferencePacked& packed) {
   });
   packed.weight.resize(packed.weight.size() + 64, 0);
   PackedView& view = packed.view;
+  view.original = original.conv;
   view.conv = conv;
   view.layout = phases.at(0).layout;
   view.weight = packed.weight.data();
-  view.double_scales = problem.scales.data();
+  view.double_scales = original.scales.data();
   view.scale_count = static_cast<int64_t>(problem.scales.size());
   bool zero = true;
   for (int32_t zero_point : problem.zero_points) {
     zero = zero && zero_point == 0;
   }
-  view.zero_points = zero ? nullptr : problem.zero_points.data();
+  view.zero_points = zero ? nullptr : original.zero_points.data();
   view.zero_point_count = static_cast<int64_t>(problem.zero_points.size());
   view.column_sums = packed.column_sums.data();
-  view.bias = problem.bias.empty() ? nullptr : problem.bias.data();
+  view.bias = original.bias.empty() ? nullptr : original.bias.data();
 }
 
 // The input that a tap of an output reads, in one dimension; -1 where there is none, which is a

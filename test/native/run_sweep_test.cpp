@@ -62,9 +62,11 @@ Convolution random_convolution(Random& random) {
   } else if (kind <= 7) {
     conv.groups = conv.in_channels = conv.out_channels = random.integer(2, 140);
   } else {
-    conv.groups = random.integer(2, 5);
-    conv.in_channels = conv.groups * random.integer(1, 40);
-    conv.out_channels = conv.groups * random.integer(1, 40);
+    // Groups of few channels are packed together.
+    const bool small = random.chance(50);
+    conv.groups = small ? random.integer(2, 40) : random.integer(2, 5);
+    conv.in_channels = conv.groups * random.integer(1, small ? 9 : 40);
+    conv.out_channels = conv.groups * random.integer(1, small ? 9 : 40);
   }
   if (conv.kernel[2] * conv.kernel[1] >= 25 && conv.groups == 1) {
     conv.in_channels = std::min<int64_t>(conv.in_channels, 20);

@@ -70,7 +70,7 @@ class NativePackedConv final : public PackedConv {
   }
 
   at::Tensor unpack() const override {
-    const native::Convolution& conv = view_.conv;
+    const native::Convolution& conv = view_.original;
     c10::SmallVector<int64_t, 5> sizes{conv.out_channels, conv.in_channels_per_group()};
     if (conv.transposed) {
       sizes = {conv.in_channels, conv.out_channels_per_group()};

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "native/format/check_convolution.h"
+#include "native/format/combined_groups.h"
 #include "native/format/phases.h"
 
 namespace qconv::native {
@@ -43,7 +44,7 @@ std::array<int64_t, kSections> section_bytes(
 
 PackedHeader make_header(const Convolution& conv, uint32_t flags) {
   check_convolution(conv);
-  const Phases phases(conv);
+  const Phases phases(combine_groups(conv));
   const Layout layout = phases.at(0).layout;
   PackedHeader header = {};
   header.magic = kMagic;

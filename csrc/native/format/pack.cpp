@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "native/format/check_convolution.h"
+#include "native/format/combined_groups.h"
 #include "native/format/header.h"
 #include "native/format/pack_weight.h"
 #include "native/format/value_rules.h"
@@ -85,6 +86,20 @@ void write_scales(const PackSource& source, PackedOutput& output, const PackedHe
   write_section(output, section, narrowed.data());
 }
 
+// The source of combine_groups(source.conv), which keeps its weight in `combined`.
+PackSource combine_source(const PackSource& source, std::vector<int8_t>& combined) {
+  PackSource result = source;
+  result.conv = combine_groups(source.conv);
+  if (result.conv.groups != source.conv.groups) {
+    combined = combine_weight(
+        source.conv, source.weight, source.strides, source.zero_points,
+        source.zero_points_per_channel);
+    result.weight = combined.data();
+    result.strides = contiguous_strides(result.conv);
+  }
+  return result;
+}
+
 // One phase as the source of an ordinary convolution.
 PackSource source_of_phase(const PackSource& source, const Phase& phase) {
   const PhaseWeight weight = weight_of_phase(source.strides, phase);
@@ -118,13 +133,15 @@ PackResult pack(const PackSource& source, void* out, size_t size, InstructionSet
   PackedOutput output{static_cast<uint8_t*>(out), 0, Checksum(set)};
   std::memcpy(output.data, &header, sizeof(header));
   output.advance_to(sizeof(header));
-  const Phases phases(source.conv);
+  std::vector<int8_t> combined;
+  const PackSource whole = combine_source(source, combined);
+  const Phases phases(whole.conv);
   std::vector<int32_t> column_sums(static_cast<size_t>(phases.count() * source.conv.out_channels));
   PackResult result;
   for (int64_t i = 0; i < phases.count(); ++i) {
     const Phase phase = phases.at(i);
     const int64_t magnitude = pack_weight(
-        source_of_phase(source, phase), phase.layout, pack_kernels(set), output,
+        source_of_phase(whole, phase), phase.layout, pack_kernels(set), output,
         column_sums.data() + i * source.conv.out_channels);
     result.largest_magnitude = std::max(result.largest_magnitude, magnitude);
   }

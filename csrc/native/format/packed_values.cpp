@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "native/format/combined_groups.h"
 #include "native/format/pack.h"
+#include "native/format/unpack.h"
 #include "native/format/value_rules.h"
 #include "native/format/weight_offsets.h"
 
@@ -124,6 +126,20 @@ void check_dense(const PackedView& view) {
   }
 }
 
+// Between the inputs of one and the outputs of another of the groups that were combined.
+void check_between_groups(const PackedView& packed) {
+  std::vector<int8_t> combined(static_cast<size_t>(packed.conv.weights()));
+  unpack_combined_weight(packed, combined.data());
+  std::vector<int8_t> weight(static_cast<size_t>(packed.original.weights()));
+  separate_weight(packed.original, combined.data(), weight.data());
+  const std::vector<int8_t> expected = combine_weight(
+      packed.original, weight.data(), contiguous_strides(packed.original), packed.zero_points,
+      packed.zero_point_count != 1);
+  if (combined != expected) {
+    fail("bytes between groups must be the zero point of their output channel");
+  }
+}
+
 }  // namespace
 
 void check_values(const PackedView& view) {
@@ -155,6 +171,9 @@ void check_weight(const PackedView& packed) {
   for (int64_t i = 0; i < phases.count(); ++i) {
     const PackedView view = phase_view(packed, phases.at(i));
     view.layout.kind == LayoutKind::kDepthwise ? check_depthwise(view) : check_dense(view);
+  }
+  if (packed.original.groups != packed.conv.groups) {
+    check_between_groups(packed);
   }
 }
 

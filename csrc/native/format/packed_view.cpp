@@ -6,6 +6,7 @@
 #include <string>
 
 #include "native/format/checksum.h"
+#include "native/format/combined_groups.h"
 #include "native/format/header.h"
 #include "native/format/packed_values.h"
 
@@ -108,7 +109,8 @@ const Value* section(const void* data, const PackedHeader& header, Section which
 PackedView view_of(const void* data, const PackedHeader& header) {
   const auto has = [&](Flag flag) { return (header.flags & flag) != 0; };
   PackedView view;
-  view.conv = convolution_of(header);
+  view.original = convolution_of(header);
+  view.conv = combine_groups(view.original);
   view.layout = Phases(view.conv).at(0).layout;
   view.weight = section<int8_t>(data, header, kWeight);
   if (has(kFlagFloat64Scales)) {

@@ -10,7 +10,8 @@ namespace qconv::native {
 
 // A packed buffer that was checked, as pointers into it: what packs, unpacks and runs.
 struct PackedView {
-  Convolution conv;
+  Convolution original;            // as it was packed
+  Convolution conv;                // as it runs: with groups combined (see combine_groups)
   Layout layout;                   // of its first phase
   const int8_t* weight = nullptr;  // all phases; at least 64 readable bytes follow the last one
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "native/format/combined_groups.h"
 #include "native/format/weight_offsets.h"
 
 namespace qconv::native {
@@ -63,7 +64,7 @@ void unpack_dense(const PackedView& view, const WeightStrides& strides, int8_t* 
 
 }  // namespace
 
-void unpack_weight(const PackedView& packed, int8_t* weight) {
+void unpack_combined_weight(const PackedView& packed, int8_t* weight) {
   const WeightStrides strides = contiguous_strides(packed.conv);
   const Phases phases(packed.conv);
   for (int64_t i = 0; i < phases.count(); ++i) {
@@ -73,6 +74,16 @@ void unpack_weight(const PackedView& packed, int8_t* weight) {
     view.layout.kind == LayoutKind::kDepthwise
         ? unpack_depthwise(view, place.strides, weight + place.first)
         : unpack_dense(view, place.strides, weight + place.first);
+  }
+}
+
+void unpack_weight(const PackedView& packed, int8_t* weight) {
+  if (packed.original.groups != packed.conv.groups) {
+    std::vector<int8_t> combined(static_cast<size_t>(packed.conv.weights()));
+    unpack_combined_weight(packed, combined.data());
+    separate_weight(packed.original, combined.data(), weight);
+  } else {
+    unpack_combined_weight(packed, weight);
   }
 }
 
