@@ -16,16 +16,25 @@ FUNCTIONS = {
     "none": lambda real: real,
     "relu": lambda real: real.clamp(min=0),
     "hardtanh": lambda real: real.clamp(-2.0, 5.0),
+    "leaky_relu": lambda real: functional.leaky_relu(real, 0.1),
     "hardswish": functional.hardswish,
     "swish": functional.silu,
+    "sigmoid": torch.sigmoid,
+    "gelu-none": functional.gelu,
+    "gelu-tanh": lambda real: functional.gelu(real, approximate="tanh"),
 }
-SCALARS: dict[str, list[float]] = {"hardtanh": [-2.0, 5.0]}
+SCALARS: dict[str, list[float]] = {"hardtanh": [-2.0, 5.0], "leaky_relu": [0.1]}
+# Those that PyTorch's onednn::qconv_pointwise has.
+PYTORCH_FUNCTIONS = ("none", "relu", "hardtanh", "hardswish", "swish")
 FLOATS = (torch.float32, torch.bfloat16)
 
 
 @dataclass(frozen=True)
 class PlainCall:
-    """One convolution on plain tensors; attr and output as PyTorch's onednn::qconv_pointwise."""
+    """One convolution on plain tensors; attr and output as PyTorch's onednn::qconv_pointwise.
+
+    attr: a key of FUNCTIONS; that of a function with several forms ends in its algorithm.
+    """
 
     data: ConvData
     attr: str = "none"
@@ -79,7 +88,13 @@ class PlainCall:
         ]  # fmt: skip
 
     def unary_arguments(self, weight: Tensor) -> list[Any]:
-        return [*self.arguments(weight), self.attr, SCALARS.get(self.attr, []), ""]
+        return [*self.arguments(weight), *self.function]
+
+    @property
+    def function(self) -> list[Any]:
+        """Its attr, scalars and algorithm."""
+        name, _, algorithm = self.attr.partition("-")
+        return [name, SCALARS.get(self.attr, []), algorithm]
 
     def run(self, weight: Tensor, namespace: str = "torch_qconv_prepack") -> Tensor:
         return op("qconv_pointwise", namespace)(*self.unary_arguments(weight))

@@ -8,10 +8,12 @@ import pytest
 import torch
 from conv_case import ConvCase
 from ops import op
-from plain_call import FLOATS, PlainCall
+from plain_call import FLOATS, FUNCTIONS, PlainCall
 from test_plain_ops import BASE, CASES, assert_is
 from torch import Tensor
 from torch.library import opcheck
+
+import torch_qconv_prepack as qconv
 
 ACCUMULATOR = (0.11, 30)
 DTYPES = (torch.uint8, torch.int8, *FLOATS)
@@ -33,7 +35,8 @@ def binary_arguments(
     call: PlainCall, weight: Tensor, addend: Tensor, attribute: str, unary: str | None
 ) -> list[Any]:
     quantization = (1.0, 0) if addend.dtype in FLOATS else ACCUMULATOR
-    return [*call.arguments(weight, addend), *quantization, attribute, 1, unary, [], ""]
+    function = [None, [], ""] if unary is None else call.but(attr=unary).function
+    return [*call.arguments(weight, addend), *quantization, attribute, 1, *function]
 
 
 @pytest.mark.parametrize("attribute", ["sum", "sum_relu", "add", "add_relu"])
@@ -66,12 +69,20 @@ def test_sum_equals_pytorch(dtype: torch.dtype, unary: str) -> None:
     assert float((outputs[0] - outputs[1]).abs().max()) <= limit
 
 
-def test_add_takes_an_addend_of_another_dtype() -> None:
-    call = PlainCall(BASE.data(), output_dtype=torch.uint8)
-    addend, added = accumulator(call, torch.float32)
-    arguments = binary_arguments(call, call.prepack(), addend, "add", "relu")
+@pytest.mark.parametrize("unary", FUNCTIONS)
+@pytest.mark.parametrize("addend_dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("engine", [e.name for e in qconv.engines() if e.available])
+def test_every_engine_adds_before_every_function(
+    engine: str, dtype: torch.dtype, addend_dtype: torch.dtype, unary: str
+) -> None:
+    call = PlainCall(BASE.data(), output_dtype=dtype)
+    with qconv.engine(engine):
+        weight = call.prepack()
+    addend, added = accumulator(call, addend_dtype)
+    arguments = binary_arguments(call, weight, addend, "add", unary)
     y = op("qconv_pointwise").binary(*arguments)
-    assert_is(y, call, call.but(attr="relu").real(added))
+    assert_is(y, call, call.but(attr=unary).real(added), engine)
 
 
 @pytest.mark.parametrize("case", CASES[:3], ids=str)
@@ -84,8 +95,9 @@ def test_opcheck(case: ConvCase, dtype: torch.dtype) -> None:
     scale, zero_point = map(torch.tensor, call.input_quantization)
     addend, _ = accumulator(call, dtype)
     for name in ("qconv_pointwise", f"qconv{case.dims}d_pointwise"):
+        for attr in ("none", "leaky_relu", "gelu-tanh"):
+            opcheck(op(name).default, call.but(attr=attr).unary_arguments(weight))
         unary = call.unary_arguments(weight)
-        opcheck(op(name).default, unary)
         opcheck(op(name).tensor, [unary[0], scale, zero_point, *unary[3:]])
         binary = binary_arguments(call, weight, addend, "sum", "relu")
         opcheck(op(name).binary, binary)

@@ -70,13 +70,21 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
 ]
 
 UNARY_REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"attr": "gelu"}, ValueError, "attr must be one of none, relu, hardtanh, hardswish, swish, g"),
+    ({"attr": "tanh"}, ValueError, "attr must be one of none, relu, hardtanh, leaky_relu, hardswi"),
+    ({"attr": "gelu"}, ValueError, "algorithm of gelu must be 'none' or 'tanh', got ''"),
+    ({"attr": "gelu", "algorithm": "erf"}, ValueError, "algorithm of gelu must be 'none' or 'tan"),
+    ({"attr": "leaky_relu"}, ValueError, "scalars of leaky_relu must be its slope, got 0"),
+    (
+        {"attr": "leaky_relu", "scalars": [float("inf")]},
+        ValueError,
+        "the slope of leaky_relu must be finite, got inf",
+    ),
     ({"attr": "hardtanh"}, ValueError, "scalars of hardtanh must be its two ends, got 0"),
     ({"attr": "hardtanh", "scalars": [2, 1]}, ValueError, "scalars of hardtanh must be in order"),
     (
         {"attr": "hardtanh", "scalars": [None, 1]},
         ValueError,
-        "scalars of hardtanh must be two real",
+        "scalars of hardtanh must be real numbers",
     ),
     ({"scalars": [1.0]}, ValueError, "scalars must be empty for attr none, got 1"),
     ({"algorithm": "tanh"}, ValueError, "algorithm must be empty: attr none has one form"),
@@ -94,6 +102,11 @@ BINARY_REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"accum_zero_point": 300}, ValueError, "accum_zero_point must be in [0, 255], got 300"),
     ({"binary_attr": "mul"}, ValueError, "binary_attr must be one of sum, sum_relu, add, add_relu"),
     ({"alpha": 2}, ValueError, "alpha must be 1, got 2"),
+    (
+        {"binary_attr": "sum_relu", "unary_attr": "swish"},
+        ValueError,
+        "binary_attr sum_relu is followed by relu: unary_attr must be none or relu, got 'swish'",
+    ),
     (
         {**FLOAT, "qaccum": torch.ones(1, 8, 4, 4)},
         ValueError,

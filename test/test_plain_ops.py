@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from conv_case import ConvCase
-from plain_call import FLOATS, FUNCTIONS, PlainCall
+from plain_call import FLOATS, FUNCTIONS, PYTORCH_FUNCTIONS, PlainCall
 from torch import Tensor
 
 import torch_qconv_prepack as qconv
@@ -32,13 +32,29 @@ every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 every_attr = pytest.mark.parametrize("attr", FUNCTIONS)
 
 
-def assert_is(actual: Tensor, call: PlainCall, real: Tensor) -> None:
-    """An output holds these real numbers."""
+# How far the native engine may be from float64 before it rounds, in quanta (docs/native.md).
+NATIVE_MARGIN = 2e-3
+
+
+def assert_is(actual: Tensor, call: PlainCall, real: Tensor, engine: str = "native") -> None:
+    """An output of an engine holds these real numbers."""
     assert actual.dtype == (call.output_dtype or torch.uint8)
     assert actual.shape == real.shape
     if actual.numel() == 0:
         return
-    if call.output_dtype in FLOATS:
+    if engine in ("native", "auto"):
+        if call.output_dtype in FLOATS:
+            # Half the distance between neighbouring numbers, relative to the smaller one; bfloat16
+            # is rounded from float32. What functions' polynomials leave out is far below.
+            half = 2.0**-24 + (2.0**-8 if call.output_dtype == torch.bfloat16 else 0)
+            error = (actual.double() - real).abs()
+            assert bool((error <= real.abs() * (half + 1e-9) + 1e-12).all())
+        else:
+            reach = NATIVE_MARGIN * call.output_quantization[0]
+            values = actual.long()
+            assert bool((values >= call.quantized(real - reach)).all())
+            assert bool((values <= call.quantized(real + reach)).all())
+    elif call.output_dtype in FLOATS:
         # bfloat16 keeps 8 bits; float32 sums of several roundings, relative to the largest number.
         bits = 8 if call.output_dtype == torch.bfloat16 else 20
         tolerance = 2.0**-bits * float(real.abs().max())
@@ -62,7 +78,7 @@ def test_run_equals_the_reference(case: ConvCase, dtype: torch.dtype | None, att
     assert torch.equal(signed.run(weight), unsigned)
 
 
-@every_attr
+@pytest.mark.parametrize("attr", PYTORCH_FUNCTIONS)
 @every_dtype
 @pytest.mark.parametrize("case", [c for c in CASES if not c.weight_zero_points], ids=str)
 def test_run_equals_pytorch(case: ConvCase, dtype: torch.dtype | None, attr: str) -> None:
@@ -79,16 +95,23 @@ def test_run_equals_pytorch(case: ConvCase, dtype: torch.dtype | None, attr: str
             assert int((ours.long() - stock.long()).abs().max()) <= 1
 
 
+@every_attr
+@every_dtype
 @pytest.mark.parametrize("engine", [e.name for e in qconv.engines() if e.available])
-def test_the_engine_is_the_default_at_prepacking(engine: str) -> None:
-    call = PlainCall(BASE.data(), "relu")
+def test_every_engine_equals_the_reference(
+    engine: str, dtype: torch.dtype | None, attr: str
+) -> None:
+    """The engine is the default at prepacking."""
+    call = PlainCall(BASE.data(), attr, dtype)
     with qconv.engine(engine):
         weight = call.prepack()
-    assert_is(call.run(weight), call, call.real())
+    assert_is(call.run(weight), call, call.real(), engine)
 
 
 def test_threads_share_weights() -> None:
-    calls = [PlainCall(BASE.but(seed=seed).data(), attr) for seed in (0, 1) for attr in FUNCTIONS]
+    calls = [
+        PlainCall(BASE.but(seed=seed).data(), attr) for seed in (0, 1) for attr in PYTORCH_FUNCTIONS
+    ]
     weights = [call.prepack() for call in calls]
     expected = [call.run(weight.clone()) for call, weight in zip(calls, weights, strict=True)]
 

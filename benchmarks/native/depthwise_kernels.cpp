@@ -13,7 +13,7 @@
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/kernel_set.h"
 #include "native/run/depthwise_run.h"
-#include "native/run/requantization.h"
+#include "native/run/output_plan.h"
 #include "packing.h"
 
 namespace qconv::native {
@@ -99,11 +99,12 @@ void measure(const Layer& layer, std::vector<NamedKernels>& all, double duration
   RunOutput output;
   output.data = bytes.data();
   output.scale = 0.3;
-  output.zero_point = output.low = 10;
+  output.zero_point = 10;
+  Epilogue epilogue;
+  epilogue.function = PointwiseFunction::kRelu;
   const ParallelFor one_thread;
   const RunPhases phases(layer_problem.conv, size);
   const auto run = [&](const KernelSet& kernels) {
-    const RequantizationTable table = requantization_table(packed, phases, input, output);
     run_depthwise(
         {.packed = packed,
          .input = input,
@@ -111,9 +112,7 @@ void measure(const Layer& layer, std::vector<NamedKernels>& all, double duration
          .phases = phases,
          .kernels = kernels,
          .parallel_for = one_thread,
-         .requantization = table.requantization,
-         .weight_zero_points = table.weight_zero_points,
-         .output = output.data});
+         .plan = plan_output(packed, phases, input, epilogue, output)});
   };
   constexpr int kRuns = 4;
   std::vector<std::vector<double>> times(all.size());

@@ -38,12 +38,14 @@ struct TimedLayer {
   }
 
   bool run() {
-    return succeeded(qconv_run(packed, &input, &output, nullptr, message, sizeof message));
+    return succeeded(
+        qconv_run(packed, &input, &epilogue, &output, nullptr, message, sizeof message));
   }
 
   void* buffer = nullptr;
   qconv_packed* packed = nullptr;
   qconv_input input{};
+  qconv_epilogue epilogue{};
   qconv_output output{};
   char message[256] = {};
 };
@@ -81,8 +83,8 @@ QCONV_NATIVE_API TimedLayer* timed_layer_open(
   layer->input.batch = batch;
   layer->input.scale = input_scale;
   layer->input.zero_point = input_zero_point;
-  const auto relu = static_cast<uint8_t>(output_zero_point);
-  layer->output = {output, output_scale, output_zero_point, relu, 255};
+  layer->epilogue.function = QCONV_RELU;
+  layer->output = {output, QCONV_UINT8, output_scale, output_zero_point};
   return layer->pack(conv, source) ? layer.release() : nullptr;
 }
 

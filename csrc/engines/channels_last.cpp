@@ -67,18 +67,21 @@ ChannelsLast to_channels_last(const at::Tensor& tensor) {
 }
 
 PreparedActivation prepare_activation(
-    const at::Tensor& activation, const ActivationQuantization& quantization) {
+    const PackedConv& packed, const at::Tensor& activation,
+    const ActivationQuantization& quantization) {
   ChannelsLast memory = to_channels_last(activation);
   PreparedActivation result;
   result.view.data = static_cast<const uint8_t*>(memory.data);
   result.view.scale = quantization.scale;
   result.view.zero_point = quantization.zero_point;
   result.copy = std::move(memory.copy);
-  if (c10::toUnderlying(activation.scalar_type()) == at::kChar) {
+  result.view.is_signed = c10::toUnderlying(activation.scalar_type()) == at::kChar;
+  if (result.view.is_signed && !packed.takes_int8()) {
     const int64_t count = activation.numel();
     at::Tensor shifted = at::detail::empty_cpu({count}, at::kByte);
     flip_sign_bits(result.view.data, count, shifted.mutable_data_ptr<uint8_t>());
     result.view.data = shifted.const_data_ptr<uint8_t>();
+    result.view.is_signed = false;
     result.view.zero_point += kSignedToUnsigned;
     result.copy = std::move(shifted);
   }

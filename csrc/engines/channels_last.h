@@ -17,7 +17,7 @@ struct ChannelsLast {
 // must outlive the result.
 ChannelsLast to_channels_last(const at::Tensor& tensor);
 
-// What engines take of an activation: unsigned, channels last.
+// What an engine takes of an activation: channels last, and unsigned where it wants that.
 struct PreparedActivation {
   at::Tensor copy;  // undefined where the activation's own memory serves
   Activation view;
@@ -25,7 +25,8 @@ struct PreparedActivation {
 
 // activation: uint8, int8, quint8 or qint8 [batch, channels, spatial...]; must outlive the result.
 PreparedActivation prepare_activation(
-    const at::Tensor& activation, const ActivationQuantization& quantization);
+    const PackedConv& packed, const at::Tensor& activation,
+    const ActivationQuantization& quantization);
 
 // Uninitialized tensors [batch, channels, spatial...] for an output, in that memory order. They are
 // made without torch's dispatcher, which would take as long as all the rest of a run op.

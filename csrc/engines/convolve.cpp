@@ -40,6 +40,9 @@ void convolve(
     packed.run(op, shape, input, output.quantization, post_op, bytes);
     return;
   }
+  if (packed.run_fused(op, shape, input, epilogue, output)) {
+    return;
+  }
   if ((plain || relu) && output.dtype == c10::ScalarType::Char) {
     // int8 q with zero point z is uint8 q + 128 with zero point z + 128.
     OutputQuantization quantization = output.quantization;
@@ -50,9 +53,6 @@ void convolve(
   }
   if (plain && output.dtype == c10::ScalarType::Float) {
     packed.run_to_float(shape, input, static_cast<float*>(output.data));
-    return;
-  }
-  if (packed.run_fused(op, shape, input, epilogue, output)) {
     return;
   }
   const int64_t count = output_elements(conv, shape);

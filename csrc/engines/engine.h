@@ -15,10 +15,10 @@
 
 namespace qconv {
 
-// A uint8 activation in memory order [batch, spatial..., channels]; real = (q - zero_point) *
-// scale.
+// An activation in memory order [batch, spatial..., channels]; real = (q - zero_point) * scale.
 struct Activation {
   const uint8_t* data = nullptr;
+  bool is_signed = false;  // int8, for those that take it
   double scale = 1;
   int32_t zero_point = 0;
 };
@@ -27,6 +27,9 @@ struct Activation {
 class PackedConv {
  public:
   virtual ~PackedConv() = default;
+
+  // Whether runs take int8 activations as well as uint8 ones.
+  virtual bool takes_int8() const { return false; }
 
   // Convolves and requantizes to uint8; output is [batch, spatial..., channels].
   // Raises ValueError, starting with `op`, for scales whose products leave float32.

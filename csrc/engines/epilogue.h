@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "native/epilogue.h"
+
 namespace qconv {
 
 // What becomes of the real numbers of a convolution on their way to the output.
@@ -17,7 +19,8 @@ struct OutputQuantization {
 // The post-ops that every engine has in its own uint8 epilogue.
 enum class PostOp { kNone, kRelu };
 
-enum class PointwiseFunction { kNone, kRelu, kHardtanh, kHardswish, kSwish };
+// Its definitions, and the code that computes it for engines that don't, are the native core's.
+using native::PointwiseFunction;
 
 // A tensor of the output's shape and memory order, added to the convolution.
 struct Addend {
@@ -34,6 +37,7 @@ struct Epilogue {
   // Ends of kHardtanh.
   double lower = 0;
   double upper = 0;
+  double slope = 0;  // of kLeakyRelu
 };
 
 // Where the output goes, in memory order [batch, spatial..., channels]. It may be the addend's own
@@ -44,6 +48,10 @@ struct Output {
   c10::ScalarType dtype = c10::ScalarType::Byte;
   OutputQuantization quantization;
 };
+
+// The same for the native core.
+native::Epilogue to_native(const Epilogue& epilogue);
+native::RunOutput to_native(const Output& output);
 
 // The epilogue on real numbers, for engines that don't fuse it, on all threads.
 void apply_epilogue(

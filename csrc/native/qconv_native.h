@@ -11,7 +11,7 @@
  *   qconv_pack(&conv, &weight, buffer, size, message, sizeof message);
  *   qconv_packed* packed;
  *   qconv_open(buffer, size, 0, &packed, message, sizeof message);
- *   qconv_run(packed, &input, &output, NULL, message, sizeof message);
+ *   qconv_run(packed, &input, NULL, &output, NULL, message, sizeof message);
  *   qconv_close(packed);
  *   free(buffer);
  */
@@ -114,23 +114,62 @@ typedef struct qconv_unpacked {
 
 QCONV_NATIVE_API void qconv_unpack(const qconv_packed* packed, const qconv_unpacked* unpacked);
 
-/* real = (q - zero_point) * scale; data in the order [batch][depth][height][width][channel] */
+/* Types of elements. Of the first two real = (q - zero_point) * scale; of the others scales and
+ * zero points are not looked at. */
+typedef enum qconv_type {
+  QCONV_UINT8 = 0,
+  QCONV_INT8 = 1,
+  QCONV_FLOAT32 = 2,
+  QCONV_BFLOAT16 = 3
+} qconv_type;
+
+/* Tensors are in the order [batch][depth][height][width][channel]. Scales are positive, finite and
+ * normal, zero points numbers of their type. */
 typedef struct qconv_input {
-  const uint8_t* data;
+  const void* data;
+  qconv_type type; /* QCONV_UINT8 or QCONV_INT8 */
   int64_t batch;
   int64_t size[3];
   double scale;
-  int32_t zero_point; /* 0 to 255 */
+  int32_t zero_point;
 } qconv_input;
 
-/* q = clamp(round(real / scale) + zero_point, low, high), half to even: relu is low = zero_point.
- */
-typedef struct qconv_output {
-  uint8_t* data; /* [batch][depth][height][width][channel] */
+typedef enum qconv_function {
+  QCONV_NONE = 0,
+  QCONV_RELU = 1,
+  QCONV_HARDTANH = 2,   /* clamp(x, lower, upper) */
+  QCONV_LEAKY_RELU = 3, /* x, or slope * x where x is negative */
+  QCONV_HARDSWISH = 4,  /* x * clamp(x + 3, 0, 6) / 6 */
+  QCONV_SWISH = 5,      /* x / (1 + exp(-x)), also called SiLU */
+  QCONV_SIGMOID = 6,    /* 1 / (1 + exp(-x)) */
+  QCONV_GELU = 7,       /* x * (1 + erf(x / sqrt(2))) / 2 */
+  QCONV_GELU_TANH = 8   /* x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2 */
+} qconv_function;
+
+/* A tensor of the output's size. It may be the output's own memory where both types are of equal
+ * size; otherwise they must not overlap. */
+typedef struct qconv_addend {
+  const void* data; /* NULL: none */
+  qconv_type type;
   double scale;
   int32_t zero_point;
-  uint8_t low;
-  uint8_t high;
+} qconv_addend;
+
+/* output = function(convolution + addend) */
+typedef struct qconv_epilogue {
+  qconv_function function;
+  double lower; /* of QCONV_HARDTANH; not above `upper` */
+  double upper;
+  double slope; /* of QCONV_LEAKY_RELU; finite */
+  qconv_addend addend;
+} qconv_epilogue;
+
+/* Integers are rounded half to even and clamped to their type. */
+typedef struct qconv_output {
+  void* data;
+  qconv_type type;
+  double scale;
+  int32_t zero_point;
 } qconv_output;
 
 /* Threads to compute with. `run` calls body(context, begin, end) on ranges that cover [0, count),
@@ -146,10 +185,10 @@ QCONV_NATIVE_API qconv_status qconv_output_size(
     const qconv_packed* packed, const int64_t input_size[3], int64_t output_size[3], char* message,
     size_t message_size);
 
-/* Convolves. threads: NULL for the calling one alone. */
+/* Convolves. epilogue: NULL for none. threads: NULL for the calling one alone. */
 QCONV_NATIVE_API qconv_status qconv_run(
-    const qconv_packed* packed, const qconv_input* input, const qconv_output* output,
-    const qconv_threads* threads, char* message, size_t message_size);
+    const qconv_packed* packed, const qconv_input* input, const qconv_epilogue* epilogue,
+    const qconv_output* output, const qconv_threads* threads, char* message, size_t message_size);
 
 /* The instruction set that runs: "scalar", "avx2", "avx_vnni", "avx512_vnni" or "amx_int8". NULL if
  * the environment variable TORCH_QCONV_ISA names one that this machine lacks. */

@@ -58,7 +58,7 @@ at::Tensor run_conv(
   at::Tensor output = empty_quantized_output(
       op_dims, conv.geometry, shape, input.scalar_type(), output_scale, output_zero_point);
   if (shape.batch > 0) {
-    const PreparedActivation activation = prepare_activation(input, quantization);
+    const PreparedActivation activation = prepare_activation(packed, input, quantization);
     convolve(
         op, conv, packed, shape, activation.view, epilogue,
         {output.data_ptr(), output_dtype, {output_scale, static_cast<int32_t>(output_zero_point)}});
@@ -74,7 +74,7 @@ at::Tensor run_conv_dynamic(
   if (shape.batch > 0) {
     const at::Tensor quantized = quantize_dynamically(op, input.detach(), reduce_range);
     const PreparedActivation activation = prepare_activation(
-        quantized, {quantized.q_scale(), static_cast<int32_t>(quantized.q_zero_point())});
+        packed, quantized, {quantized.q_scale(), static_cast<int32_t>(quantized.q_zero_point())});
     tell_of_run(op, packed, shape);
     packed.run_to_float(shape, activation.view, output.mutable_data_ptr<float>());
   }

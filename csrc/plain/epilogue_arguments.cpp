@@ -1,6 +1,8 @@
 #include "plain/epilogue_arguments.h"
 
 #include <cmath>
+#include <string>
+#include <vector>
 
 #include "conv/check.h"
 #include "conv/check_input.h"
@@ -13,12 +15,30 @@ bool quantizes(c10::ScalarType dtype) {
   return dtype == at::kByte || dtype == at::kChar;
 }
 
-double scalar(std::string_view op, const PointwiseCall& call, size_t index) {
-  const std::optional<c10::Scalar> value = call.scalars.get(index);
+// The scalars of a function, `count` real numbers. what: what they are, for messages.
+std::vector<double> real_scalars(
+    std::string_view op, const PointwiseCall& call, size_t count, const char* what) {
   QCONV_CHECK_VALUE(
-      value && !value->isComplex() && !std::isnan(value->toDouble()), op,
-      "scalars of hardtanh must be two real numbers");
-  return value->toDouble();
+      call.scalars.size() == count, op, "scalars of ", call.function, " must be ", what, ", got ",
+      call.scalars.size());
+  std::vector<double> numbers;
+  for (size_t i = 0; i < count; ++i) {
+    const std::optional<c10::Scalar> value = call.scalars.get(i);
+    QCONV_CHECK_VALUE(
+        value && !value->isComplex() && !std::isnan(value->toDouble()), op, "scalars of ",
+        call.function, " must be real numbers");
+    numbers.push_back(value->toDouble());
+  }
+  return numbers;
+}
+
+// gelu has two forms, as torch.nn.functional.gelu's `approximate` names them.
+PointwiseFunction gelu_form(std::string_view op, const PointwiseCall& call) {
+  const std::string algorithm = call.algorithm.value_or("");
+  QCONV_CHECK_VALUE(
+      algorithm == "none" || algorithm == "tanh", op,
+      "algorithm of gelu must be 'none' or 'tanh', got '", algorithm, "'");
+  return algorithm == "tanh" ? PointwiseFunction::kGeluTanh : PointwiseFunction::kGelu;
 }
 
 bool has_relu(const BinaryCall& binary) {
@@ -48,32 +68,45 @@ Epilogue function_epilogue(
     std::string_view op, const PointwiseCall& call, const std::optional<BinaryCall>& binary) {
   Epilogue epilogue;
   const std::string& name = call.function;
+  QCONV_CHECK_VALUE(
+      !binary || !has_relu(*binary) || name == "none" || name == "relu", op, "binary_attr ",
+      binary->attribute, " is followed by relu: unary_attr must be none or relu, got '", name, "'");
   if (name == "relu" || (name == "none" && binary && has_relu(*binary))) {
     epilogue.function = PointwiseFunction::kRelu;
   } else if (name == "hardtanh") {
-    QCONV_CHECK_VALUE(
-        call.scalars.size() == 2, op, "scalars of hardtanh must be its two ends, got ",
-        call.scalars.size());
+    const std::vector<double> ends = real_scalars(op, call, 2, "its two ends");
     epilogue.function = PointwiseFunction::kHardtanh;
-    epilogue.lower = scalar(op, call, 0);
-    epilogue.upper = scalar(op, call, 1);
+    epilogue.lower = ends[0];
+    epilogue.upper = ends[1];
     QCONV_CHECK_VALUE(
         epilogue.lower <= epilogue.upper, op, "scalars of hardtanh must be in order, got ",
         epilogue.lower, " and ", epilogue.upper);
+  } else if (name == "leaky_relu") {
+    epilogue.function = PointwiseFunction::kLeakyRelu;
+    epilogue.slope = real_scalars(op, call, 1, "its slope")[0];
+    QCONV_CHECK_VALUE(
+        std::isfinite(epilogue.slope), op, "the slope of leaky_relu must be finite, got ",
+        epilogue.slope);
   } else if (name == "hardswish") {
     epilogue.function = PointwiseFunction::kHardswish;
   } else if (name == "swish") {
     epilogue.function = PointwiseFunction::kSwish;
+  } else if (name == "sigmoid") {
+    epilogue.function = PointwiseFunction::kSigmoid;
+  } else if (name == "gelu") {
+    epilogue.function = gelu_form(op, call);
   } else {
     QCONV_CHECK_VALUE(
-        name == "none", op, "attr must be one of none, relu, hardtanh, hardswish, swish, got '",
+        name == "none", op,
+        "attr must be one of none, relu, hardtanh, leaky_relu, hardswish, swish, sigmoid, gelu, "
+        "got '",
         name, "'");
   }
   QCONV_CHECK_VALUE(
-      name == "hardtanh" || call.scalars.empty(), op, "scalars must be empty for attr ", name,
-      ", got ", call.scalars.size());
+      name == "hardtanh" || name == "leaky_relu" || call.scalars.empty(), op,
+      "scalars must be empty for attr ", name, ", got ", call.scalars.size());
   QCONV_CHECK_VALUE(
-      !call.algorithm || call.algorithm->empty() || *call.algorithm == "none", op,
+      name == "gelu" || !call.algorithm || call.algorithm->empty() || *call.algorithm == "none", op,
       "algorithm must be empty: attr ", name, " has one form, got '", *call.algorithm, "'");
   return epilogue;
 }

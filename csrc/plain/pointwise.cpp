@@ -49,7 +49,8 @@ at::Tensor run_pointwise(
   at::Tensor output = empty_output(dims, conv.geometry, shape, dtype);
   if (shape.batch > 0) {
     const PreparedActivation activation = prepare_activation(
-        call.input, {call.input_scale, static_cast<int32_t>(call.input_zero_point)});
+        *packed->packing.packed, call.input,
+        {call.input_scale, static_cast<int32_t>(call.input_zero_point)});
     convolve(
         op, conv, *packed->packing.packed, shape, activation.view, epilogue,
         {output.mutable_data_ptr(),

@@ -23,11 +23,11 @@ struct PointwiseCall {
   double output_scale = 1;
   int64_t output_zero_point = 0;
   std::optional<c10::ScalarType> output_dtype;  // uint8 (the default), int8, float32 or bfloat16
-  // The function applied last: "none", "relu", "hardtanh" with its two ends as scalars, "hardswish"
-  // or "swish".
+  // The function applied last: "none", "relu", "hardtanh" with its two ends as scalars,
+  // "leaky_relu" with its slope, "hardswish", "swish", "sigmoid" or "gelu".
   std::string function = "none";
   c10::List<std::optional<c10::Scalar>> scalars;
-  std::optional<std::string> algorithm;  // of functions that have several; none has one here
+  std::optional<std::string> algorithm;  // of "gelu": "none" or "tanh"
 };
 
 // What the run with two operands adds.

@@ -87,13 +87,18 @@ void naive(const DenseArguments& a, void* output) {
       }
       const int64_t place =
           p / a.output.row_pitch * a.output.row_stride + column * a.output.pixel_stride + c;
-      if (a.to_sums) {
+      if (a.store == Store::kSums) {
         static_cast<int32_t*>(output)[place] = static_cast<int32_t>(sum);
         continue;
       }
       const Requantization& r = a.requantization;
-      const float value =
+      float value =
           std::fma(static_cast<float>(static_cast<int32_t>(sum)), r.multiplier[c], r.offset[c]);
+      if (a.store == Store::kBytesAdded) {
+        const uint8_t byte = static_cast<const uint8_t*>(a.addend)[place];
+        const int added = r.addend_flip == 0 ? byte : static_cast<int8_t>(byte) + 128;
+        value = std::fma(static_cast<float>(added), r.addend_multiplier, value);
+      }
       const double q = std::nearbyint(static_cast<double>(value)) + r.zero_point;
       static_cast<uint8_t*>(output)[place] =
           static_cast<uint8_t>(std::clamp<double>(q, r.low, r.high));
@@ -176,14 +181,20 @@ bool run_case(Generator& random, int number) {
   }
   a.requantization.multiplier = multiplier.data<float>();
   a.requantization.offset = offset.data<float>();
-  a.requantization.zero_point = static_cast<int32_t>(random.between(0, 255));
-  a.requantization.low =
-      static_cast<uint8_t>(random.chance(50) ? 0 : random.between(0, a.requantization.zero_point));
-  a.requantization.high =
-      static_cast<uint8_t>(random.chance(50) ? 255 : random.between(a.requantization.low, 255));
+  const int64_t smallest = random.chance(50) ? -128 : 0;  // of int8 or of uint8
+  const int64_t largest = smallest + 255;
+  a.requantization.zero_point = static_cast<int32_t>(random.between(smallest, largest));
+  a.requantization.low = static_cast<int32_t>(
+      random.chance(50) ? smallest : random.between(smallest, a.requantization.zero_point));
+  a.requantization.high = static_cast<int32_t>(
+      random.chance(50) ? largest : random.between(a.requantization.low, largest));
+  a.requantization.addend_flip = random.chance(50) ? 0x80 : 0;
+  a.requantization.addend_multiplier = static_cast<float>(random.between(0, 4000)) / 1000;
 
-  a.to_sums = random.chance(25);
-  const int64_t element = a.to_sums ? 4 : 1;
+  a.store = random.chance(25) ? Store::kSums
+      : random.chance(40)     ? Store::kBytesAdded
+                              : Store::kBytes;
+  const int64_t element = element_bytes(a.store);
   a.output.pixel_stride = a.out_channels + (random.chance(50) ? 0 : random.between(1, 40));
   a.output.row_pitch = random.chance(30) ? a.pixels : random.between(1, 2 + a.pixels);
   a.output.row_width =
@@ -199,19 +210,35 @@ bool run_case(Generator& random, int number) {
               p % a.output.row_pitch * a.output.pixel_stride + a.out_channels);
     }
   }
+  GuardedBytes addend(end);
+  random.fill(addend.data(), addend.size(), false);
+  a.addend = addend.data();
   GuardedBytes expected(end * element);
   GuardedBytes output(end * element);
   std::memset(expected.data(), 0xcd, expected.size());
   naive(a, expected.data());
   std::memset(output.data(), 0xcd, output.size());
   a.output.data = output.data();
+  // The addend in the output's own memory; what isn't stored must stay what it is.
+  if (a.store == Store::kBytesAdded && random.chance(40)) {
+    for (int64_t p = 0; p < a.pixels; ++p) {
+      const int64_t column = p % a.output.row_pitch;
+      if (column < a.output.row_width) {
+        const int64_t place =
+            p / a.output.row_pitch * a.output.row_stride + column * a.output.pixel_stride;
+        std::copy_n(addend.data() + place, a.out_channels, output.data() + place);
+      }
+    }
+    a.addend = output.data();
+  }
   QCONV_AMX_NAME(a);
   if (std::memcmp(output.data(), expected.data(), output.size()) != 0) {
     std::printf(
         "case %d: %ld pixels, %ld channels (last block of %ld), %ld taps x %ld k blocks x %ld "
-        "quads, row %ld of %ld, sums %d, zero points %d: wrong\n",
+        "quads, row %ld of %ld, store %d, zero points %d: wrong\n",
         number, a.pixels, a.out_channels, a.last_columns, a.taps, a.k_blocks, a.quads,
-        a.output.row_width, a.output.row_pitch, a.to_sums, a.weight_zero_points != nullptr);
+        a.output.row_width, a.output.row_pitch, static_cast<int>(a.store),
+        a.weight_zero_points != nullptr);
     return false;
   }
   return true;

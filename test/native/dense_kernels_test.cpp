@@ -56,7 +56,8 @@ struct Run {
   std::vector<int64_t> tap_offsets;
   int64_t k_blocks, quads, used_quads;
   int64_t out_channels, last_columns, block_gap;
-  bool zero_points, to_sums;
+  bool zero_points;
+  Store store;
   int64_t row_pitch, row_width, output_pixel_stride, row_stride;
   Values values;
 
@@ -76,11 +77,12 @@ std::string Run::text() const {
       line, sizeof(line),
       "pixels %ld (stride %ld), taps %ld, k_blocks %ld, quads %ld, used_quads %ld, out_channels "
       "%ld, "
-      "last_columns %ld, zero_points %d, to_sums %d, row_pitch %ld, row_width %ld, values %d",
+      "last_columns %ld, zero_points %d, store %d, row_pitch %ld, row_width %ld, values %d",
       static_cast<long>(pixels), static_cast<long>(pixel_stride), static_cast<long>(taps()),
       static_cast<long>(k_blocks), static_cast<long>(quads), static_cast<long>(used_quads),
-      static_cast<long>(out_channels), static_cast<long>(last_columns), zero_points, to_sums,
-      static_cast<long>(row_pitch), static_cast<long>(row_width), static_cast<int>(values));
+      static_cast<long>(out_channels), static_cast<long>(last_columns), zero_points,
+      static_cast<int>(store), static_cast<long>(row_pitch), static_cast<long>(row_width),
+      static_cast<int>(values));
   return line;
 }
 
@@ -130,7 +132,9 @@ Run random_run(Random& random) {
   run.last_columns = random.chance(0.2) ? kBlockColumns : (last + kQuad - 1) / kQuad * kQuad;
   run.block_gap = random.chance(0.2) ? 64 * random.between(1, 3) : 0;
   run.zero_points = random.chance(0.2);
-  run.to_sums = random.chance(0.2);
+  run.store = random.chance(0.2) ? Store::kSums
+      : random.chance(0.3)       ? Store::kBytesAdded
+                                 : Store::kBytes;
   run.row_pitch = random.chance(0.6) ? run.pixels : random.between(1, run.pixels + 3);
   run.row_width = random.chance(0.6) ? run.row_pitch : random.between(1, run.row_pitch);
   run.output_pixel_stride = run.out_channels + (random.chance(0.5) ? 0 : random.between(1, 20));
@@ -146,8 +150,8 @@ class RunMemory {
  public:
   RunMemory(const Run& run, const Kernel& kernel, Random& random);
 
-  // Empty, or what was wrong.
-  std::string check(const Kernel& kernel);
+  // Empty, or what was wrong. in_place: the output's memory holds the addend.
+  std::string check(const Kernel& kernel, bool in_place);
 
  private:
   int32_t sum(int64_t pixel, int64_t channel) const;
@@ -160,10 +164,11 @@ class RunMemory {
   int64_t weights_;
   int64_t outputs_;
   GuardedMemory activation_, wide_activation_, weight_, multiplier_, offset_, zero_points_;
-  GuardedMemory activation_sums_, output_;
+  GuardedMemory activation_sums_, addend_, output_;
   Requantization requantization_;
   std::vector<uint8_t> expected_bytes_;
   std::vector<int32_t> expected_sums_;
+  std::vector<bool> stored_;
 };
 
 int64_t padded_channels(const Run& run) {
@@ -198,7 +203,8 @@ RunMemory::RunMemory(const Run& run, const Kernel& kernel, Random& random)
       offset_(static_cast<size_t>(padded_channels(run)) * sizeof(float)),
       zero_points_(static_cast<size_t>(padded_channels(run)) * sizeof(int32_t)),
       activation_sums_(static_cast<size_t>(run.pixels) * sizeof(int32_t)),
-      output_(static_cast<size_t>(outputs_) * (run.to_sums ? sizeof(int32_t) : 1)) {
+      addend_(static_cast<size_t>(outputs_)),
+      output_(static_cast<size_t>(outputs_ * element_bytes(run.store))) {
   fill(kernel.largest_activation, random);
   expect();
 }
@@ -248,10 +254,19 @@ void RunMemory::fill(uint8_t largest_activation, Random& random) {
   }
   requantization_.multiplier = multiplier_.as<float>();
   requantization_.offset = offset_.as<float>();
-  requantization_.zero_point = static_cast<int32_t>(random.between(0, 255));
-  requantization_.low = static_cast<uint8_t>(
-      random.chance(0.5) ? requantization_.zero_point : random.between(0, 255));
-  requantization_.high = static_cast<uint8_t>(random.between(requantization_.low, 255));
+  const int64_t smallest = random.chance(0.5) ? -128 : 0;  // of int8 or of uint8
+  requantization_.zero_point = static_cast<int32_t>(random.between(smallest, smallest + 255));
+  requantization_.low = static_cast<int32_t>(
+      random.chance(0.3)       ? smallest
+          : random.chance(0.5) ? requantization_.zero_point
+                               : random.between(smallest, smallest + 255));
+  requantization_.high = static_cast<int32_t>(
+      random.chance(0.5) ? smallest + 255 : random.between(requantization_.low, smallest + 255));
+  for (int64_t i = 0; i < outputs_; ++i) {
+    addend_.as<uint8_t>()[i] = static_cast<uint8_t>(random.between(0, 255));
+  }
+  requantization_.addend_flip = random.chance(0.5) ? 0x80 : 0;
+  requantization_.addend_multiplier = random.real(0, 4);
 }
 
 int32_t RunMemory::sum(int64_t pixel, int64_t channel) const {
@@ -275,6 +290,7 @@ int32_t RunMemory::sum(int64_t pixel, int64_t channel) const {
 
 void RunMemory::expect() {
   expected_bytes_.assign(static_cast<size_t>(outputs_), 0xa5);
+  stored_.assign(static_cast<size_t>(outputs_), false);
   expected_sums_.assign(static_cast<size_t>(outputs_), static_cast<int32_t>(0xa5a5a5a5));
   for (int64_t p = 0; p < run_.pixels; ++p) {
     if (p % run_.row_pitch >= run_.row_width) {
@@ -283,10 +299,17 @@ void RunMemory::expect() {
     for (int64_t c = 0; c < run_.out_channels; ++c) {
       const auto place = static_cast<size_t>(
           p / run_.row_pitch * run_.row_stride + p % run_.row_pitch * run_.output_pixel_stride + c);
+      stored_[place] = true;
       expected_sums_[place] = sum(p, c);
-      const float value = std::fma(
+      float value = std::fma(
           static_cast<float>(expected_sums_[place]), requantization_.multiplier[c],
           requantization_.offset[c]);
+      if (run_.store == Store::kBytesAdded) {
+        const uint8_t byte = addend_.as<uint8_t>()[place];
+        // Signed ones are 128 larger as the kernel reads them.
+        const int added = requantization_.addend_flip == 0 ? byte : static_cast<int8_t>(byte) + 128;
+        value = std::fma(static_cast<float>(added), requantization_.addend_multiplier, value);
+      }
       const int64_t q = std::llrint(value) + requantization_.zero_point;
       expected_bytes_[place] =
           static_cast<uint8_t>(std::clamp<int64_t>(q, requantization_.low, requantization_.high));
@@ -294,11 +317,9 @@ void RunMemory::expect() {
   }
 }
 
-std::string RunMemory::check(const Kernel& kernel) {
+std::string RunMemory::check(const Kernel& kernel, bool in_place) {
   widen_activations(activation_.as<uint8_t>(), activations_, wide_activation_.as<uint16_t>());
-  std::memset(
-      output_.as<void>(), 0xa5,
-      static_cast<size_t>(outputs_) * (run_.to_sums ? sizeof(int32_t) : 1));
+  std::memset(output_.as<void>(), 0xa5, static_cast<size_t>(outputs_ * element_bytes(run_.store)));
   DenseArguments arguments;
   arguments.activation =
       kernel.wide_activations ? wide_activation_.as<void>() : activation_.as<void>();
@@ -317,7 +338,7 @@ std::string RunMemory::check(const Kernel& kernel) {
     arguments.weight_zero_points = zero_points_.as<int32_t>();
     arguments.activation_sums = activation_sums_.as<int32_t>();
   }
-  if (!run_.to_sums) {
+  if (run_.store != Store::kSums) {
     arguments.requantization = requantization_;
   }
   arguments.output = {
@@ -327,12 +348,22 @@ std::string RunMemory::check(const Kernel& kernel) {
       .row_pitch = run_.row_pitch,
       .row_width = run_.row_width,
   };
-  arguments.to_sums = run_.to_sums;
+  arguments.store = run_.store;
+  if (run_.store == Store::kBytesAdded && in_place) {
+    std::memcpy(output_.data(), addend_.data(), static_cast<size_t>(outputs_));
+    arguments.addend = output_.data();
+  } else if (run_.store == Store::kBytesAdded) {
+    arguments.addend = addend_.data();
+  }
   kernel.dense(arguments);
   for (int64_t i = 0; i < outputs_; ++i) {
     const auto place = static_cast<size_t>(i);
-    const int64_t got = run_.to_sums ? output_.as<int32_t>()[i] : output_.as<uint8_t>()[i];
-    const int64_t expected = run_.to_sums ? expected_sums_[place] : expected_bytes_[place];
+    const bool sums = run_.store == Store::kSums;
+    const int64_t got = sums ? output_.as<int32_t>()[i] : output_.as<uint8_t>()[i];
+    const bool kept = arguments.addend == output_.data() && !stored_[place];
+    const int64_t expected = sums ? expected_sums_[place]
+        : kept                    ? addend_.as<uint8_t>()[i]
+                                  : expected_bytes_[place];
     if (got != expected) {
       return "output " + std::to_string(i) + " is " + std::to_string(got) + " instead of " +
           std::to_string(expected);
@@ -344,7 +375,7 @@ std::string RunMemory::check(const Kernel& kernel) {
 bool check_run(const Run& run, const std::vector<Kernel>& all, Random& random) {
   bool right = true;
   for (const Kernel& kernel : all) {
-    const std::string fault = RunMemory(run, kernel, random).check(kernel);
+    const std::string fault = RunMemory(run, kernel, random).check(kernel, random.chance(0.3));
     if (!fault.empty()) {
       std::printf("%s: %s (%s)\n", kernel.name.c_str(), fault.c_str(), run.text().c_str());
       right = false;
@@ -386,7 +417,7 @@ bool check_long_sums(const std::vector<Kernel>& all, Random& random) {
     run.used_quads = run.k_blocks * run.quads;
     run.pixel_stride = run.used_quads * kQuad;
     run.tap_offsets.assign(8, 5);
-    run.to_sums = true;
+    run.store = Store::kSums;
     run.zero_points = false;
     run.values = values;
     right = check_run(run, all, random) && right;

@@ -49,7 +49,8 @@ struct Case {
   int64_t kernel_rows = 3, kernel_columns = 3;
   int64_t row_step = 1, stride = 1, padding = 1, dilation = 1;
   int64_t input_columns = 1, output_rows = 1, output_columns = 1;
-  bool zero_points = false, to_sums = false, at_end = true, extreme = false;
+  Store store = Store::kBytes;
+  bool zero_points = false, at_end = true, extreme = false;
   Requantization requantization;
 
   std::string text() const {
@@ -62,7 +63,8 @@ struct Case {
         number("stride", stride) + number("padding", padding) + number("dilation", dilation) +
         number("input_columns", input_columns) + number("output_rows", output_rows) +
         number("output_columns", output_columns) + number("zero_points", zero_points) +
-        number("to_sums", to_sums) + number("at_end", at_end) + number("extreme", extreme);
+        number("store", static_cast<int64_t>(store)) + number("at_end", at_end) +
+        number("extreme", extreme);
   }
 };
 
@@ -98,14 +100,16 @@ Case random_case(Random& random) {
   c.stride = random.between(1, 3);
   c.dilation = random.chance(75) ? 1 : random.between(2, 3);
   const int64_t window = (c.kernel_columns - 1) * c.dilation + 1;
-  c.padding = random.chance(60) ? window / 2 : random.between(-3, window);
+  c.padding = random.chance(60) ? window / 2
+      : random.chance(70)       ? random.between(0, window)
+                                : -random.between(1, 20);
   c.output_rows = random.between(1, random.chance(80) ? 5 : 12);
   c.output_columns = random.between(1, random.chance(80) ? 12 : 70);
   // At least one column of input, and any number of columns beyond the last window or missing.
   const int64_t last = (c.output_columns - 1) * c.stride + window - c.padding;
   c.input_columns = std::max<int64_t>(1, last - random.between(0, 3) + random.between(0, 2));
   c.zero_points = random.chance(15);
-  c.to_sums = random.chance(15);
+  c.store = random.chance(30) ? Store::kSums : Store::kBytes;
   c.at_end = random.chance(70);
   c.extreme = random.chance(15);
   return c;
@@ -161,11 +165,14 @@ std::unique_ptr<Data> make_data(Case& c, Random& random) {
     data->offset->as<float>()[i] = random.real(-200, 200);
     data->zero_points->as<int32_t>()[i] = static_cast<int32_t>(random.between(-128, 127));
   }
-  c.requantization.zero_point = static_cast<int32_t>(random.between(0, 255));
-  if (random.chance(50)) {
-    c.requantization.low = static_cast<uint8_t>(random.between(0, 255));
-    c.requantization.high = static_cast<uint8_t>(random.between(c.requantization.low, 255));
-  }
+  const int64_t smallest = random.chance(50) ? -128 : 0;  // of int8 or of uint8
+  const int64_t largest = smallest + 255;
+  const bool clamps = random.chance(50);
+  c.requantization.zero_point = static_cast<int32_t>(random.between(smallest, largest));
+  c.requantization.low =
+      static_cast<int32_t>(clamps ? random.between(smallest, largest) : smallest);
+  c.requantization.high =
+      static_cast<int32_t>(clamps ? random.between(c.requantization.low, largest) : largest);
   c.requantization.multiplier = data->multiplier->as<float>() + c.first_channel;
   c.requantization.offset = data->offset->as<float>() + c.first_channel;
 
@@ -182,6 +189,7 @@ std::unique_ptr<Data> make_data(Case& c, Random& random) {
   a.output_columns = c.output_columns;
   a.input_pixel_stride = c.all_channels;
   a.zero_point_pixel = data->zero_point_pixel->data();
+  a.input_flip = random.chance(30) ? 0x80 : 0;
   a.channels = c.channels;
   a.weight = data->weight->as<int8_t>() + c.first_channel;
   a.tap_stride = tap_stride;
@@ -191,7 +199,7 @@ std::unique_ptr<Data> make_data(Case& c, Random& random) {
   // Outputs of a transposed convolution's phases leave room for those of the others.
   a.output_pixel_stride = c.all_channels * (random.chance(70) ? 1 : random.between(2, 3));
   a.output_row_stride = c.output_columns * a.output_pixel_stride + random.between(0, 5);
-  a.to_sums = c.to_sums;
+  a.store = c.store;
   return data;
 }
 
@@ -204,16 +212,17 @@ void naive(const DepthwiseArguments& a) {
           for (int64_t w = 0; w < a.kernel_columns; ++w) {
             const uint8_t* const row = a.rows[r * a.row_step + t];
             const int64_t column = x * a.stride - a.padding + w * a.dilation;
-            const int64_t value = row == nullptr || column < 0 || column >= a.input_columns
+            const uint8_t byte = row == nullptr || column < 0 || column >= a.input_columns
                 ? a.zero_point_pixel[c]
                 : row[column * a.input_pixel_stride + c];
+            const int64_t value = a.input_flip == 0 ? byte : static_cast<int8_t>(byte) + 128;
             const int64_t zero_point =
                 a.weight_zero_points == nullptr ? 0 : a.weight_zero_points[c];
             sum += value * (a.weight[(t * a.kernel_columns + w) * a.tap_stride + c] - zero_point);
           }
         }
         const int64_t place = r * a.output_row_stride + x * a.output_pixel_stride + c;
-        if (a.to_sums) {
+        if (a.store == Store::kSums) {
           static_cast<int32_t*>(a.output)[place] = static_cast<int32_t>(sum);
           continue;
         }
@@ -230,7 +239,7 @@ void naive(const DepthwiseArguments& a) {
 int64_t output_bytes(const DepthwiseArguments& a) {
   const int64_t elements = (a.output_rows - 1) * a.output_row_stride +
       (a.output_columns - 1) * a.output_pixel_stride + a.channels;
-  return elements * (a.to_sums ? 4 : 1);
+  return elements * element_bytes(a.store);
 }
 
 int run(int64_t cases, uint64_t seed) {

@@ -211,6 +211,11 @@ inline int64_t input_of(
   return place >= 0 && place < input.size[dimension] ? place : -1;
 }
 
+inline int32_t activation_at(const RunInput& input, int64_t place) {
+  return input.type == ElementType::kInt8 ? static_cast<const int8_t*>(input.data)[place]
+                                          : static_cast<const uint8_t*>(input.data)[place];
+}
+
 // The real numbers that a convolution stands for, in float64: [batch, depth, height, width, out].
 inline std::vector<double> convolve_reference(
     const Problem& problem, const RunInput& input, const Extent& size) {
@@ -234,12 +239,12 @@ inline std::vector<double> convolve_reference(
                   if (id < 0 || ih < 0 || iw < 0) {
                     continue;
                   }
-                  const uint8_t* const pixel = input.data +
+                  const int64_t pixel =
                       (((n * input.size[0] + id) * input.size[1] + ih) * input.size[2] + iw) *
                           conv.in_channels +
                       out / out_per_group * in_per_group;
                   for (int64_t in = 0; in < in_per_group; ++in) {
-                    sum += (pixel[in] - input.zero_point) *
+                    sum += (activation_at(input, pixel + in) - input.zero_point) *
                         (problem.weight_at(out, in, d, h, w) - problem.zero_point(out));
                   }
                 }

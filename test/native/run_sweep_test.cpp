@@ -1,19 +1,23 @@
-// Random convolutions of every kind, run with every instruction set that this machine has, against
-// float64: equal except within 1e-3 quanta of a rounding tie, and there off by 1 at most. All
-// instruction sets and numbers of threads must give the same bytes. Inputs end at a page that can't
-// be read, outputs at one that can't be written.
+// Random convolutions of every kind, with every function, type of addend and type of output, run
+// with every instruction set that this machine has, against float64: equal except within 1e-3
+// quanta of a rounding tie (2e-3 with functions other than clamps), and there off by 1 at most;
+// floats are the nearest ones. All instruction sets, and any number of threads, must give the same
+// bytes. Inputs and addends end at a page that can't be read, outputs at one that can't be written.
 //
 //   run_sweep_test [cases] [seed]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "guarded_memory.h"
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/kernel_set.h"
 #include "packing.h"
+#include "pointwise_reference.h"
 
 namespace qconv::native::test {
 namespace {
@@ -111,35 +115,159 @@ std::string describe(const Problem& problem, const RunInput& input) {
       text, sizeof(text),
       "%sin %ld out %ld groups %ld kernel %ldx%ldx%ld stride %ld,%ld,%ld padding %ld,%ld,%ld "
       "dilation "
-      "%ld,%ld,%ld output padding %ld,%ld,%ld batch %ld size %ldx%ldx%ld zero points %d, %d",
+      "%ld,%ld,%ld output padding %ld,%ld,%ld batch %ld size %ldx%ldx%ld of type %d zero points "
+      "%d, %d",
       conv.transposed ? "transposed, " : "", conv.in_channels, conv.out_channels, conv.groups,
       conv.kernel[0], conv.kernel[1], conv.kernel[2], conv.stride[0], conv.stride[1],
       conv.stride[2], conv.padding[0], conv.padding[1], conv.padding[2], conv.dilation[0],
       conv.dilation[1], conv.dilation[2], conv.output_padding[0], conv.output_padding[1],
       conv.output_padding[2], input.batch, input.size[0], input.size[1], input.size[2],
-      input.zero_point, problem.zero_points[0]);
+      static_cast<int>(input.type), input.zero_point, problem.zero_points[0]);
   return text;
 }
 
-// Returns the number of outputs that are wrong.
-int64_t wrong_outputs(
-    const std::vector<double>& real, const uint8_t* output, const RunOutput& place) {
-  int64_t wrong = 0;
-  for (size_t i = 0; i < real.size(); ++i) {
-    const double value = real[i] / place.scale;
-    const double expected =
-        std::clamp<double>(std::nearbyint(value) + place.zero_point, place.low, place.high);
-    const bool tie = std::abs(std::abs(value - std::floor(value)) - 0.5) < 1e-3;
-    wrong += std::abs(expected - output[i]) > (tie ? 1 : 0);
+// What a convolution is asked for, addend and output without memory.
+struct Request {
+  Epilogue epilogue;
+  bool adds = false;
+  bool in_place = false;  // the output is the addend's memory
+  RunOutput output;
+
+  std::string text() const {
+    char text[200];
+    std::snprintf(
+        text, sizeof(text), "function %d, output type %d, addend type %d%s",
+        static_cast<int>(epilogue.function), static_cast<int>(output.type),
+        adds ? static_cast<int>(epilogue.addend.type) : -1, in_place ? " in place" : "");
+    return text;
   }
-  return wrong;
+  double margin() const {
+    constexpr double kFunctionError = 1e-9;  // relative, of floats
+    const bool clamps = epilogue.function == PointwiseFunction::kNone ||
+        epilogue.function == PointwiseFunction::kRelu ||
+        epilogue.function == PointwiseFunction::kHardtanh;
+    return !is_quantized(output.type) ? kFunctionError : clamps ? 1e-3 : 2e-3;
+  }
+};
+
+constexpr ElementType kTypes[] = {
+    ElementType::kUint8, ElementType::kInt8, ElementType::kFloat32, ElementType::kBfloat16};
+
+// Scales that make the real numbers, of size `mean`, a good part of the type's range.
+Request random_request(Random& random, double mean) {
+  Request request;
+  request.output.type = random.one_of(kTypes);
+  if (is_quantized(request.output.type)) {
+    request.output.scale = std::max(mean, 0.01) / 60;
+    request.output.zero_point = static_cast<int32_t>(
+        random.integer(smallest_of(request.output.type), largest_of(request.output.type)));
+  }
+  Epilogue& epilogue = request.epilogue;
+  epilogue.function = static_cast<PointwiseFunction>(random.integer(0, 8));
+  epilogue.lower = -mean * static_cast<double>(random.integer(0, 100)) / 100;
+  epilogue.upper = mean * static_cast<double>(random.integer(0, 200)) / 100;
+  epilogue.slope = static_cast<double>(random.integer(-120, 120)) / 100;
+  request.adds = random.chance(50);
+  if (request.adds) {
+    epilogue.addend.type = random.one_of(kTypes);
+    if (is_quantized(epilogue.addend.type)) {
+      epilogue.addend.scale = mean / static_cast<double>(random.integer(10, 300));
+      epilogue.addend.zero_point = static_cast<int32_t>(
+          random.integer(smallest_of(epilogue.addend.type), largest_of(epilogue.addend.type)));
+    }
+    request.in_place = random.chance(30) &&
+        element_bytes(epilogue.addend.type) == element_bytes(request.output.type);
+  }
+  return request;
 }
 
-// Parts one by one, from the last to the first: what threads may do.
-void run_backward(int64_t count, ParallelFor::Body body, void* context) {
-  for (int64_t i = count; i-- > 0;) {
-    body(context, i, i + 1);
+// Elements of a tensor: any bytes, or floats of size `mean`.
+void fill(ElementType type, int64_t elements, double mean, void* data, Random& random) {
+  for (int64_t i = 0; i < elements; ++i) {
+    const auto value =
+        static_cast<float>(mean * static_cast<double>(random.integer(-999, 999)) / 500);
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    if (type == ElementType::kFloat32) {
+      static_cast<float*>(data)[i] = value;
+    } else if (type == ElementType::kBfloat16) {
+      static_cast<uint16_t*>(data)[i] = static_cast<uint16_t>(bits >> 16);
+    } else {
+      static_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(random.integer(0, 255));
+    }
   }
+}
+
+// Threads that take their parts last to first, however little work there is.
+ParallelFor backwards(int threads) {
+  return {
+      .run =
+          [](int64_t count, ParallelFor::Body body, void* context) {
+            for (int64_t i = count - 1; i >= 0; --i) {
+              body(context, i, i + 1);
+            }
+          },
+      .threads = threads,
+      .least_microseconds = 0};
+}
+
+// Runs a request on every instruction set. Returns whether all is right.
+bool check_request(
+    const Problem& problem, const PackedView& packed, const RunInput& input,
+    const std::vector<double>& real, double mean, Request request, Random& random) {
+  const auto elements = static_cast<int64_t>(real.size());
+  const ElementType addend_type = request.epilogue.addend.type;
+  const GuardedMemory addend(
+      static_cast<size_t>(request.adds ? elements * element_bytes(addend_type) : 0));
+  std::vector<double> expected = real;
+  if (request.adds) {
+    fill(addend_type, elements, mean, addend.data(), random);
+    for (int64_t i = 0; i < elements; ++i) {
+      const RunAddend& description = request.epilogue.addend;
+      expected[i] +=
+          real_of(addend.data(), addend_type, description.scale, description.zero_point, i);
+    }
+  }
+  for (double& value : expected) {
+    value = function_reference(request.epilogue, value);
+  }
+  const auto bytes = static_cast<size_t>(elements * element_bytes(request.output.type));
+  std::vector<uint8_t> first;
+  bool right = true;
+  for (const InstructionSetEntry& entry : instruction_sets()) {
+    if (!entry.supported) {
+      continue;
+    }
+    setenv("TORCH_QCONV_ISA", entry.name, 1);
+    const GuardedMemory memory(bytes);
+    request.output.data = memory.data();
+    if (request.adds) {
+      request.epilogue.addend.data = addend.data();
+    }
+    if (request.in_place) {
+      std::memcpy(memory.data(), addend.data(), bytes);
+      request.epilogue.addend.data = memory.data();
+    }
+    const int threads = static_cast<int>(random.integer(1, 4));
+    run(packed, input, request.epilogue, request.output,
+        threads == 1 ? ParallelFor{} : backwards(threads));
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < elements; ++i) {
+      // Float64's rounding where a bias cancels the sum.
+      wrong += !is_right(request.output, i, expected[i], request.margin(), mean * 1e-12);
+    }
+    const std::vector<uint8_t> result(memory.data(), memory.data() + bytes);
+    first = first.empty() ? result : first;
+    if (wrong != 0 || result != first) {
+      std::printf(
+          "%s on %d threads: %ld of %ld outputs wrong, %s: %s: %s\n", entry.name, threads,
+          static_cast<long>(wrong), static_cast<long>(elements),
+          result == first ? "the first set's bytes" : "other bytes than the first set",
+          request.text().c_str(), describe(problem, input).c_str());
+      right = false;
+    }
+  }
+  return right;
 }
 
 bool run_case(Random& random) {
@@ -159,7 +287,14 @@ bool run_case(Random& random) {
     }
   }
   input.scale = 0.02;
-  input.zero_point = static_cast<int32_t>(random.chance(30) ? 0 : random.integer(0, 255));
+  input.type = random.chance(30) ? ElementType::kInt8 : ElementType::kUint8;
+  const int32_t smallest = smallest_of(input.type);
+  input.zero_point = static_cast<int32_t>(
+      random.chance(30) ? smallest : random.integer(smallest, largest_of(input.type)));
+  // Rows that are cut, where sums take a pass of their own.
+  if (random.chance(5) && conv.weights() < 3000) {
+    input.size[2] += random.integer(200, 3000);
+  }
   const int64_t input_bytes =
       input.batch * input.size[0] * input.size[1] * input.size[2] * conv.in_channels;
   GuardedMemory activation(input_bytes);
@@ -176,63 +311,23 @@ bool run_case(Random& random) {
   for (double value : real) {
     mean += std::abs(value) / static_cast<double>(real.size());
   }
-  RunOutput output;
-  output.scale = std::max(mean, 0.01) / 60;
-  output.zero_point = static_cast<int32_t>(random.integer(0, 255));
-  output.low = random.chance(50) ? static_cast<uint8_t>(output.zero_point) : 0;
-
   const PackSource source = source_of(problem);
   PackedMemory buffer(packed_size(source));
   pack(source, buffer.data(), buffer.size());
   const PackedView packed = view_packed(buffer.data(), buffer.size(), true);
-  bool right = true;
-  std::vector<uint8_t> first;
-  for (const InstructionSetEntry& entry : instruction_sets()) {
-    if (!entry.supported) {
-      continue;
-    }
-    setenv("TORCH_QCONV_ISA", entry.name, 1);
-    GuardedMemory memory(static_cast<int64_t>(real.size()));
-    output.data = memory.as<uint8_t>();
-    run(packed, input, output, {});
-    if (const int64_t wrong = wrong_outputs(real, output.data, output)) {
-      std::printf(
-          "%s: %ld of %zu outputs wrong: %s\n", entry.name, wrong, real.size(),
-          describe(problem, input).c_str());
-      right = false;
-    }
-    if (first.empty()) {
-      first.assign(output.data, output.data + real.size());
-    }
-    if (!std::equal(first.begin(), first.end(), output.data)) {
-      std::printf(
-          "%s: another result than scalar: %s\n", entry.name, describe(problem, input).c_str());
-      right = false;
-    }
-    GuardedMemory other(real.size());
-    RunOutput threaded = output;
-    threaded.data = other.as<uint8_t>();
-    const int threads = static_cast<int>(random.integer(2, 9));
-    run(packed, input, threaded, {.run = run_backward, .threads = threads});
-    if (!std::equal(threaded.data, threaded.data + real.size(), output.data)) {
-      std::printf(
-          "%s: another result with %d threads: %s\n", entry.name, threads,
-          describe(problem, input).c_str());
-      right = false;
-    }
-    GuardedMemory floats(static_cast<int64_t>(real.size() * sizeof(float)));
-    auto* const values = floats.as<float>();
-    run_to_float(packed, input, values, {});
-    for (size_t i = 0; i < real.size(); ++i) {
-      // float32's rounding, and float64's where a bias cancels the sum.
-      if (std::abs(values[i] - real[i]) > std::abs(real[i]) * 6e-8 + mean * 1e-12) {
-        std::printf(
-            "%s: float output %zu is %g, expected %g: %s\n", entry.name, i, values[i], real[i],
-            describe(problem, input).c_str());
-        right = false;
-        break;
-      }
-    }
+  const auto check = [&](const Request& request) {
+    return check_request(problem, packed, input, real, mean, request, random);
+  };
+  Request plain;
+  plain.output.scale = std::max(mean, 0.01) / 60;
+  plain.output.zero_point = static_cast<int32_t>(random.integer(0, 255));
+  plain.epilogue.function = random.chance(50) ? PointwiseFunction::kRelu : PointwiseFunction::kNone;
+  Request floats;
+  floats.output.type = ElementType::kFloat32;
+  bool right = check(plain);
+  right = check(floats) && right;
+  for (int i = 0; i < 3; ++i) {
+    right = check(random_request(random, mean)) && right;
   }
   return right;
 }

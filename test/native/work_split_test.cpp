@@ -90,7 +90,7 @@ int threads_for(int64_t channels, int64_t kernel, int64_t size, int64_t groups, 
       .phases = phases,
       .kernels = *kernel_set(InstructionSet::kScalar),
       .parallel_for = parallel_for,
-      .requantization = {}};
+      .plan = {}};
   return useful_threads(run);
 }
 

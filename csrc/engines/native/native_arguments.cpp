@@ -49,6 +49,7 @@ native::WeightStrides to_native_strides(const ConvGeometry& geometry, c10::IntAr
 native::RunInput to_native(const RunShape& shape, const Activation& input) {
   native::RunInput result;
   result.data = input.data;
+  result.type = input.is_signed ? native::ElementType::kInt8 : native::ElementType::kUint8;
   result.batch = shape.batch;
   result.size = to_extent(shape.input_size, 1);
   result.scale = input.scale;

@@ -51,22 +51,27 @@ class NativePackedConv final : public PackedConv {
             native::view_packed(
                 buffer_.const_data_ptr<uint8_t>(), static_cast<size_t>(buffer_.numel()), false)) {}
 
+  bool takes_int8() const override { return true; }
+
   void run(
       std::string_view op, const RunShape& shape, const Activation& input,
       const OutputQuantization& quantization, PostOp post_op, uint8_t* output) const override {
-    native::RunOutput place;
-    place.data = output;
-    place.scale = quantization.scale;
-    place.zero_point = quantization.zero_point;
-    place.low = post_op == PostOp::kRelu ? static_cast<uint8_t>(quantization.zero_point) : 0;
-    raising_value_errors(
-        op, [&] { native::run(view_, to_native(shape, input), place, torch_parallel_for()); });
+    Epilogue epilogue;
+    if (post_op == PostOp::kRelu) {
+      epilogue.function = PointwiseFunction::kRelu;
+    }
+    run_native(op, shape, input, epilogue, {output, c10::ScalarType::Byte, quantization});
   }
 
   void run_to_float(const RunShape& shape, const Activation& input, float* output) const override {
-    raising_value_errors(kEngine, [&] {
-      native::run_to_float(view_, to_native(shape, input), output, torch_parallel_for());
-    });
+    run_native(kEngine, shape, input, {}, {output, c10::ScalarType::Float, {}});
+  }
+
+  bool run_fused(
+      std::string_view op, const RunShape& shape, const Activation& input, const Epilogue& epilogue,
+      const Output& output) const override {
+    run_native(op, shape, input, epilogue, output);
+    return true;
   }
 
   at::Tensor unpack() const override {
@@ -95,6 +100,16 @@ class NativePackedConv final : public PackedConv {
   }
 
  private:
+  void run_native(
+      std::string_view op, const RunShape& shape, const Activation& input, const Epilogue& epilogue,
+      const Output& output) const {
+    raising_value_errors(op, [&] {
+      native::run(
+          view_, to_native(shape, input), to_native(epilogue), to_native(output),
+          torch_parallel_for());
+    });
+  }
+
   const at::Tensor buffer_;  // uint8, the packed form that docs/packed_format.md describes
   const native::PackedView view_;
 };

@@ -54,6 +54,18 @@ dnnl::post_ops post_ops(const PrimitiveKey& key) {
     case PointwiseFunction::kSwish:
       ops.append_eltwise(dnnl::algorithm::eltwise_swish, 1, 0);
       break;
+    case PointwiseFunction::kLeakyRelu:
+      ops.append_eltwise(dnnl::algorithm::eltwise_relu, key.slope, 0);
+      break;
+    case PointwiseFunction::kSigmoid:
+      ops.append_eltwise(dnnl::algorithm::eltwise_logistic, 0, 0);
+      break;
+    case PointwiseFunction::kGelu:
+      ops.append_eltwise(dnnl::algorithm::eltwise_gelu_erf, 0, 0);
+      break;
+    case PointwiseFunction::kGeluTanh:
+      ops.append_eltwise(dnnl::algorithm::eltwise_gelu_tanh, 0, 0);
+      break;
   }
   return ops;
 }
@@ -120,6 +132,9 @@ PrimitiveKey primitive_key(
   if (epilogue.function == PointwiseFunction::kHardtanh) {
     key.lower = static_cast<float>(epilogue.lower);
     key.upper = static_cast<float>(epilogue.upper);
+  }
+  if (epilogue.function == PointwiseFunction::kLeakyRelu) {
+    key.slope = static_cast<float>(epilogue.slope);
   }
   if (epilogue.addend) {
     key.adds = true;

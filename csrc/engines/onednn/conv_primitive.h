@@ -21,6 +21,7 @@ struct PrimitiveKey {
   c10::ScalarType output = c10::ScalarType::Byte;
   PointwiseFunction function = PointwiseFunction::kNone;
   float lower = 0, upper = 0;
+  float slope = 0;
   bool adds = false;
   c10::ScalarType addend = c10::ScalarType::Byte;
   float addend_scale = 1;

@@ -131,10 +131,14 @@ const char* instruction_set_name(InstructionSet set) {
   return "unknown";
 }
 
-InstructionSet best_instruction_set() {
+InstructionSet most_capable_instruction_set() {
   static const InstructionSet best = best_not_above("");
+  return best;
+}
+
+InstructionSet best_instruction_set() {
   const char* const cap = std::getenv("TORCH_QCONV_ISA");
-  return cap == nullptr || *cap == '\0' ? best : best_not_above(cap);
+  return cap == nullptr || *cap == '\0' ? most_capable_instruction_set() : best_not_above(cap);
 }
 
 }  // namespace qconv::native

@@ -23,6 +23,9 @@ const std::vector<InstructionSetEntry>& instruction_sets();
 
 const char* instruction_set_name(InstructionSet set);
 
+// The most capable one that is compiled and supported, for what gives the same on any.
+InstructionSet most_capable_instruction_set();
+
 // The most capable one that is compiled, supported and not above TORCH_QCONV_ISA (read at every
 // call, so that tests can change it). Raises std::invalid_argument, listing the valid names, where
 // that variable holds an unknown or unavailable one.

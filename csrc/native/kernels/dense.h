@@ -2,20 +2,9 @@
 
 #include <cstdint>
 
-namespace qconv::native {
+#include "native/kernels/store.h"
 
-// How the sums of a run become uint8: for output channel c
-//   q = clamp(round_half_to_even(fma(float(sum), multiplier[c], offset[c])) + zero_point, low,
-//   high)
-// where `sum` is the int32 that KernelArguments describe. Every instruction set takes these steps,
-// in float32, so that all give the same bytes.
-struct Requantization {
-  const float* multiplier = nullptr;  // per output channel; readable to the next multiple of 16 and
-  const float* offset = nullptr;      // 16 floats beyond
-  int32_t zero_point = 0;
-  uint8_t low = 0;
-  uint8_t high = 255;
-};
+namespace qconv::native {
 
 // Where the pixels of a run go. A run may pass over pixels that lie between the rows of the output
 // (joined rows, see run/): pixel p is column p % row_pitch of row p / row_pitch, and is stored only
@@ -61,9 +50,12 @@ struct DenseArguments {
   const int32_t* weight_zero_points = nullptr;  // per channel, as readable as multiplier; or null
   const int32_t* activation_sums = nullptr;     // per pixel of the run; null with the former
 
-  Requantization requantization;
-  OutputPlace output;  // uint8, or int32 sums (before requantization) where `to_sums`
-  bool to_sums = false;
+  Store store = Store::kBytes;
+  Requantization requantization;  // not for Store::kSums
+  OutputPlace output;             // bytes, or int32 for Store::kSums
+  // Bytes in the places that those of the output have, for Store::kBytesAdded. May be the output's
+  // own memory.
+  const void* addend = nullptr;
 };
 
 using DenseKernel = void (*)(const DenseArguments& arguments);

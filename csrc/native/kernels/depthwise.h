@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "native/kernels/dense.h"
+#include "native/kernels/store.h"
 
 namespace qconv::native {
 
@@ -12,7 +12,8 @@ namespace qconv::native {
 //               pixel(d, h, x * stride_w - padding_w + w * dilation_w)[c] * weight[tap][c]
 //               - weight_zero_points[c] * (sum over taps of that pixel[c])
 //
-// where a pixel left or right of the row is zero_point_pixel. Rows are pointers, so that nothing is
+// where a pixel left or right of the row is zero_point_pixel, and all bytes of pixels are combined
+// with input_flip by exclusive or. Rows are pointers, so that nothing is
 // copied for padding.
 struct DepthwiseArguments {
   // For each output row r and each kernel row t (depth and height flattened, kernel_rows of them):
@@ -31,6 +32,7 @@ struct DepthwiseArguments {
   int64_t output_columns = 0;
   int64_t input_pixel_stride = 0;             // bytes between columns
   const uint8_t* zero_point_pixel = nullptr;  // `channels` bytes of the input's zero point
+  uint8_t input_flip = 0;                     // 0x80 for an int8 input, else 0
 
   int64_t channels = 0;                         // of this call
   const int8_t* weight = nullptr;               // [tap][...]: channel 0 of this call of tap 0;
@@ -38,11 +40,11 @@ struct DepthwiseArguments {
   int64_t tap_stride = 0;                       // bytes between taps
   const int32_t* weight_zero_points = nullptr;  // per channel, or null; readable as multiplier is
 
-  Requantization requantization;
-  void* output = nullptr;           // uint8, or int32 sums where `to_sums`
+  Store store = Store::kBytes;      // not kBytesAdded
+  Requantization requantization;    // not for Store::kSums
+  void* output = nullptr;           // bytes, or int32 for Store::kSums
   int64_t output_pixel_stride = 0;  // elements
   int64_t output_row_stride = 0;    // elements
-  bool to_sums = false;
 };
 
 using DepthwiseKernel = void (*)(const DepthwiseArguments& arguments);

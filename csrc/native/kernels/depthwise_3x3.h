@@ -17,15 +17,23 @@ namespace {
 
 #define QCONV_INLINE __attribute__((always_inline))
 
-// Turns the sums of kRows outputs into bytes, one of the four vectors after the other.
-template <typename Isa, int kRows>
+// Stores the sums of kRows outputs of a column, which come one of the four vectors after the other:
+// as bytes, together, or as they are, at once. offset: elements from column 0.
+template <typename Isa, int kRows, Store kStore>
 class Packer {
  public:
   using Vector = typename Isa::Vector;
-  explicit inline QCONV_INLINE Packer(const uint8_t* factors) : factors_(factors) {}
+  inline QCONV_INLINE Packer(const Block& block, int64_t offset)
+      : block_(block), factors_(block.factors), offset_(offset) {}
 
   template <int kVector>
   inline QCONV_INLINE void add(const Vector (&sums)[kRows]) {
+    if constexpr (kStore == Store::kSums) {
+      unrolled<kRows>([&](auto row) QCONV_INLINE {
+        store_sums<Isa>(block_, row.value, offset_, kVector, sums[row]);
+      });
+      return;
+    }
     const Vector multiplier = factor(kMultiplier + kVector);
     const Vector offset = factor(kOffset + kVector);
     unrolled<kRows>([&](auto row) QCONV_INLINE {
@@ -33,10 +41,10 @@ class Packer {
       if constexpr (kVector % 2 == 0) {
         even_[row] = value;
       } else {
-        const Vector pair = Isa::words(even_[row], value, factor(kZeroPoint));
+        const Vector pair = Isa::words(even_[row], value, factor(kShift));
         words_[row] = kVector == 1
             ? pair
-            : Isa::clamp(Isa::bytes(words_[row], pair), factor(kLow), factor(kHigh));
+            : Isa::clamp(Isa::bytes(words_[row], pair), factor(kRange), factor(kLow));
       }
     });
   }
@@ -48,7 +56,9 @@ class Packer {
     return Isa::load_once(factors_ + place * Isa::kChannels);
   }
 
+  const Block& block_;
   const uint8_t* factors_;
+  int64_t offset_;
   Vector even_[kRows];
   Vector words_[kRows];
 };
@@ -56,11 +66,13 @@ class Packer {
 // Adds one column of the input to the sums: the first of the window of output column 3 n + kPhase,
 // and the last of the one two before it. The flags say which of the three outputs exist; `sums` are
 // those of the output columns whose number modulo 3 is the index.
-template <typename Isa, int kRows, int kPhase, bool kHasFirst, bool kHasMiddle, bool kHasLast>
+template <
+    typename Isa, int kRows, Store kStore, int kPhase, bool kHasFirst, bool kHasMiddle,
+    bool kHasLast>
 inline QCONV_INLINE void add_column(
     typename Isa::Vector (&sums)[3][kVectors][kRows],
     const typename Isa::Vector (&bundle)[kVectors], const uint8_t* weights,
-    Packer<Isa, kRows>& packer) {
+    Packer<Isa, kRows, kStore>& packer) {
   constexpr int kMiddle = (kPhase + 2) % 3;
   constexpr int kLast = (kPhase + 1) % 3;
   unrolled<kVectors>([&](auto v) QCONV_INLINE {
@@ -87,13 +99,12 @@ inline QCONV_INLINE void add_column(
 }
 
 // Both of the output rows that block.plan computes together, or the first of them only.
-template <typename Isa, int kParts, int kRows>
+template <typename Isa, int kParts, int kRows, Store kStore>
 __attribute__((noinline)) void compute_rows_3x3(const Block& block) {
   using Vector = typename Isa::Vector;
   const BundleReader<Isa, kParts> reader(block, 0);
   const PixelWriter first_writer(block, 0);
   const PixelWriter last_writer(block, kRows - 1);
-  const uint8_t* const factors = block.factors;
   const uint8_t* const weights = block.weights[DepthwisePlan::kBoth];
   const int64_t output_columns = block.arguments->output_columns;
   const int64_t input_stride = block.arguments->input_pixel_stride;
@@ -105,10 +116,10 @@ __attribute__((noinline)) void compute_rows_3x3(const Block& block) {
   const auto step = [&](auto phase, auto first, auto middle, auto last) QCONV_INLINE {
     Vector bundle[kVectors];
     reader.read(column, offset, bundle);
-    Packer<Isa, kRows> packer(factors);
-    add_column<Isa, kRows, phase.value, first.value, middle.value, last.value>(
+    Packer<Isa, kRows, kStore> packer(block, output_offset);
+    add_column<Isa, kRows, kStore, phase.value, first.value, middle.value, last.value>(
         sums, bundle, weights, packer);
-    if constexpr (last.value) {
+    if constexpr (last.value && kStore == Store::kBytes) {
       first_writer.template write<Isa, kParts>(output_offset, packer.bytes(0));
       if constexpr (kRows == 2) {
         last_writer.template write<Isa, kParts>(output_offset, packer.bytes(1));
@@ -153,12 +164,11 @@ inline QCONV_INLINE void add_tap(
   Isa::template dot_memory<(kVector * 3 + kTap) * Isa::kChannels>(sum, bundle, weights);
 }
 
-template <typename Isa, int kParts>
+template <typename Isa, int kParts, Store kStore>
 __attribute__((noinline)) void compute_rows_3x3_stride_2(const Block& block) {
   using Vector = typename Isa::Vector;
   const BundleReader<Isa, kParts> reader(block, 0);
   const PixelWriter writer(block, 0);
-  const uint8_t* const factors = block.factors;
   const uint8_t* const weights = block.weights[DepthwisePlan::kFirst];
   const int64_t output_columns = block.arguments->output_columns;
   const int64_t input_stride = block.arguments->input_pixel_stride;
@@ -180,14 +190,16 @@ __attribute__((noinline)) void compute_rows_3x3_stride_2(const Block& block) {
     column += 2;
     offset += 2 * input_stride;
     reader.read(column, offset, bundle);
-    Packer<Isa, 1> packer(factors);
+    Packer<Isa, 1, kStore> packer(block, output_offset);
     unrolled<kVectors>([&](auto v) QCONV_INLINE {
       add_tap<Isa, v.value, 2>(sums[v][0], bundle[v], weights);
       packer.template add<v.value>(sums[v]);
       sums[v][0] = Isa::zero();
       add_tap<Isa, v.value, 0>(sums[v][0], bundle[v], weights);
     });
-    writer.template write<Isa, kParts>(output_offset, packer.bytes(0));
+    if constexpr (kStore == Store::kBytes) {
+      writer.template write<Isa, kParts>(output_offset, packer.bytes(0));
+    }
     output_offset += output_stride;
   }
 }

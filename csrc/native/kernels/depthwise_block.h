@@ -31,9 +31,10 @@ struct SourceRows {
 enum Factor {
   kMultiplier = 0,
   kOffset = kVectors,
-  kZeroPoint = 2 * kVectors,  // of the output, as words
+  kShift = 2 * kVectors,  // see store.h; as words
+  kRange,
   kLow,
-  kHigh,
+  kFlip,  // of input
   kFactors
 };
 
@@ -189,17 +190,19 @@ void fill_tables(const Block& block) {
   if (arguments.weight_zero_points != nullptr) {
     fill_factors<Isa>(block, arguments.weight_zero_points, block.zero_points);
   }
-  if (!arguments.to_sums) {
+  std::memset(block.factors + kFlip * Isa::kChannels, arguments.input_flip, Isa::kChannels);
+  if (arguments.store != Store::kSums) {
     const Requantization& requantization = arguments.requantization;
     uint8_t* const factors = block.factors;
     fill_factors<Isa>(block, requantization.multiplier, factors + kMultiplier * Isa::kChannels);
     fill_factors<Isa>(block, requantization.offset, factors + kOffset * Isa::kChannels);
-    const auto zero_point = static_cast<int16_t>(requantization.zero_point);
+    const auto shift = static_cast<int16_t>(requantization.zero_point - requantization.low);
     for (int64_t i = 0; i < Isa::kChannels; i += 2) {
-      std::memcpy(factors + kZeroPoint * Isa::kChannels + i, &zero_point, sizeof(zero_point));
+      std::memcpy(factors + kShift * Isa::kChannels + i, &shift, sizeof(shift));
     }
+    const int32_t range = requantization.high - requantization.low;
+    std::memset(factors + kRange * Isa::kChannels, range, Isa::kChannels);
     std::memset(factors + kLow * Isa::kChannels, requantization.low, Isa::kChannels);
-    std::memset(factors + kHigh * Isa::kChannels, requantization.high, Isa::kChannels);
   }
 }
 
@@ -241,6 +244,8 @@ class BundleReader {
   inline QCONV_INLINE BundleReader(const Block& block, int64_t b)
       : rows_(block.sources[b]),
         zeros_(block.arguments->zero_point_pixel + block.channel),
+        flip_(block.factors + kFlip * Isa::kChannels),
+        flips_(block.arguments->input_flip != 0),
         input_columns_(block.arguments->input_columns),
         inner_columns_(input_columns_ - block.sources[b].reach) {}
 
@@ -268,12 +273,18 @@ class BundleReader {
         sources[s] = Isa::template load_parts<kParts>(pointers);
       });
     }
+    if (__builtin_expect(flips_, 0)) {
+      unrolled<Isa::kLaneValues>(
+          [&](auto s) QCONV_INLINE { sources[s] = Isa::flip(sources[s], Isa::load(flip_)); });
+    }
     Isa::interleave(sources, bundle);
   }
 
  private:
   const SourceRows& rows_;
   const uint8_t* zeros_;
+  const uint8_t* flip_;
+  bool flips_;
   int64_t input_columns_;
   int64_t inner_columns_;
 };
@@ -307,6 +318,21 @@ inline QCONV_INLINE void store_bytes(
   } else {
     Isa::store_parts(block.outputs[row], offset, bytes, block.parts);
   }
+}
+
+// Stores vector v of the four of a pixel's sums. offset: elements from column 0.
+template <typename Isa>
+inline QCONV_INLINE void store_sums(
+    const Block& block, int64_t row, int64_t offset, int64_t v, typename Isa::Vector sums) {
+  constexpr int64_t kLaneChannels = 16;  // of the four vectors together
+  constexpr int64_t kBytes = element_bytes(Store::kSums);
+  unrolled<Isa::kChannels / kLaneChannels>([&](auto lane) QCONV_INLINE {
+    constexpr int64_t kFirst = lane.value * kLaneChannels;
+    const int64_t part = kFirst / block.part_width;
+    const int64_t channel = kFirst - part * block.part_width + v * kLaneChannels / kVectors;
+    Isa::template store_lane<lane.value>(
+        block.outputs[row][part] + (offset + channel) * kBytes, sums);
+  });
 }
 
 #undef QCONV_INLINE

@@ -23,7 +23,7 @@ void copy_pixels(
 void depthwise_narrow(const DepthwiseArguments& arguments, DepthwiseKernel kernel) {
   thread_local std::vector<uint8_t> memory;
   thread_local std::vector<const uint8_t*> rows;
-  const int64_t element = arguments.to_sums ? sizeof(int32_t) : 1;
+  const int64_t element = element_bytes(arguments.store);
   const int64_t most_rows = std::min(kRows, arguments.output_rows);
   const int64_t row_bytes = arguments.input_columns * kNarrowChannels;
   const int64_t output_row_bytes = arguments.output_columns * kNarrowChannels * element;

@@ -84,7 +84,7 @@ inline QCONV_INLINE void sum_taps(
 
 // Output columns [column, column + kColumns), whose bundles start at `bundles`, of rows
 // [kFirstRow, kFirstRow + kRows).
-template <typename Isa, int kFirstRow, int kRows, int kColumns>
+template <typename Isa, Store kStore, int kFirstRow, int kRows, int kColumns>
 __attribute__((noinline)) void compute_tile(
     const Block& block, const uint8_t* bundles, int64_t column) {
   using Vector = typename Isa::Vector;
@@ -95,6 +95,14 @@ __attribute__((noinline)) void compute_tile(
     constexpr int64_t kPlace = v.value * Isa::kChannels;
     Vector sums[kSums];
     sum_taps<Isa, kFirstRow, kRows, kColumns>(sums, block, block.weights, bundles, v);
+    const int64_t stride = block.arguments->output_pixel_stride;
+    if constexpr (kStore == Store::kSums) {
+      unrolled<kSums>([&](auto i) QCONV_INLINE {
+        store_sums<Isa>(
+            block, kFirstRow + i / kColumns, (column + i % kColumns) * stride, v.value, sums[i]);
+      });
+      return;
+    }
     const Vector multiplier = Isa::load(block.factors + kMultiplier * Isa::kChannels + kPlace);
     const Vector offset = Isa::load(block.factors + kOffset * Isa::kChannels + kPlace);
     unrolled<kSums>([&](auto i) QCONV_INLINE {
@@ -103,29 +111,28 @@ __attribute__((noinline)) void compute_tile(
         even[i] = sums[i];
       } else {
         const Vector pair =
-            Isa::words(even[i], sums[i], Isa::load(block.factors + kZeroPoint * Isa::kChannels));
+            Isa::words(even[i], sums[i], Isa::load(block.factors + kShift * Isa::kChannels));
         if constexpr (v == 1) {
           words[i] = pair;
         } else {
           const Vector bytes = Isa::clamp(
-              Isa::bytes(words[i], pair), Isa::load(block.factors + kLow * Isa::kChannels),
-              Isa::load(block.factors + kHigh * Isa::kChannels));
+              Isa::bytes(words[i], pair), Isa::load(block.factors + kRange * Isa::kChannels),
+              Isa::load(block.factors + kLow * Isa::kChannels));
           store_bytes<Isa>(
-              block, kFirstRow + i / kColumns,
-              (column + i % kColumns) * block.arguments->output_pixel_stride, bytes);
+              block, kFirstRow + i / kColumns, (column + i % kColumns) * stride, bytes);
         }
       }
     });
   });
 }
 
-// The same for one pixel, with weight zero points or for sums.
-template <typename Isa>
-__attribute__((noinline)) void compute_sums(
+// The same for one pixel, with weight zero points.
+template <typename Isa, Store kStore>
+__attribute__((noinline)) void compute_with_zero_points(
     const Block& block, const uint8_t* bundles, int64_t column, int64_t rows) {
   using Vector = typename Isa::Vector;
-  const DepthwiseArguments& arguments = *block.arguments;
   for (int row = 0; row < rows; ++row) {
+    const int64_t offset = column * block.arguments->output_pixel_stride;
     Vector values[kVectors];
     unrolled<kVectors>([&](auto v) QCONV_INLINE {
       constexpr int64_t kPlace = v.value * Isa::kChannels;
@@ -138,69 +145,50 @@ __attribute__((noinline)) void compute_sums(
         }
         return sums[0];
       };
-      values[v] = sum(block.weights);
-      if (arguments.weight_zero_points != nullptr) {
-        values[v] = Isa::subtract_product(
-            values[v], sum(block.ones), Isa::load(block.zero_points + kPlace));
-      }
-      if (!arguments.to_sums) {
+      values[v] = Isa::subtract_product(
+          sum(block.weights), sum(block.ones), Isa::load(block.zero_points + kPlace));
+      if constexpr (kStore == Store::kSums) {
+        store_sums<Isa>(block, row, offset, v.value, values[v]);
+      } else {
         values[v] = Isa::round(
             values[v], Isa::load(block.factors + kMultiplier * Isa::kChannels + kPlace),
             Isa::load(block.factors + kOffset * Isa::kChannels + kPlace));
       }
     });
-    const int64_t offset = column * arguments.output_pixel_stride;
-    if (!arguments.to_sums) {
-      const Vector zero_point = Isa::load(block.factors + kZeroPoint * Isa::kChannels);
+    if constexpr (kStore == Store::kBytes) {
+      const Vector shift = Isa::load(block.factors + kShift * Isa::kChannels);
       const Vector bytes = Isa::clamp(
           Isa::bytes(
-              Isa::words(values[0], values[1], zero_point),
-              Isa::words(values[2], values[3], zero_point)),
-          Isa::load(block.factors + kLow * Isa::kChannels),
-          Isa::load(block.factors + kHigh * Isa::kChannels));
+              Isa::words(values[0], values[1], shift), Isa::words(values[2], values[3], shift)),
+          Isa::load(block.factors + kRange * Isa::kChannels),
+          Isa::load(block.factors + kLow * Isa::kChannels));
       store_bytes<Isa>(block, row, offset, bytes);
-      continue;
-    }
-    constexpr int64_t kLaneBytes = 16;
-    uint8_t sums[kVectors][Isa::kChannels];
-    uint8_t ordered[Isa::kChannels * sizeof(int32_t)];
-    for (int64_t v = 0; v < kVectors; ++v) {
-      Isa::store(sums[v], values[v]);
-      for (int64_t lane = 0; lane < Isa::kChannels / kLaneBytes; ++lane) {
-        std::memcpy(
-            ordered + (lane * kVectors + v) * kLaneBytes, sums[v] + lane * kLaneBytes, kLaneBytes);
-      }
-    }
-    for (int64_t part = 0; part < block.parts; ++part) {
-      std::memcpy(
-          block.outputs[row][part] + offset * 4, ordered + part * block.part_width * 4,
-          static_cast<size_t>(block.part_width * 4));
     }
   }
 }
 
-template <typename Isa, int kFirstRow, int kRows>
+template <typename Isa, Store kStore, int kFirstRow, int kRows>
 inline QCONV_INLINE void compute_tile_of(
     int64_t columns, const Block& block, const uint8_t* bundles, int64_t column) {
   static_assert(Isa::kTileColumns <= 4);
   switch (columns) {
     case 1:
-      return compute_tile<Isa, kFirstRow, kRows, 1>(block, bundles, column);
+      return compute_tile<Isa, kStore, kFirstRow, kRows, 1>(block, bundles, column);
     case 2:
-      return compute_tile<Isa, kFirstRow, kRows, 2>(block, bundles, column);
+      return compute_tile<Isa, kStore, kFirstRow, kRows, 2>(block, bundles, column);
     case 3:
-      return compute_tile<Isa, kFirstRow, kRows, 3>(block, bundles, column);
+      return compute_tile<Isa, kStore, kFirstRow, kRows, 3>(block, bundles, column);
     default:
-      return compute_tile<Isa, kFirstRow, kRows, 4>(block, bundles, column);
+      return compute_tile<Isa, kStore, kFirstRow, kRows, 4>(block, bundles, column);
   }
 }
 
 // All columns of the output rows that the sources and outputs point at.
-template <typename Isa, int kParts>
+template <typename Isa, int kParts, Store kStore>
 void compute_rows(const Block& block, int64_t rows) {
   const DepthwiseArguments& arguments = *block.arguments;
   const int64_t reach = (arguments.kernel_columns - 1) * arguments.dilation;
-  const bool slow = arguments.to_sums || arguments.weight_zero_points != nullptr;
+  const bool slow = arguments.weight_zero_points != nullptr;
   int64_t origin = 0;  // position of the start of the buffer
   int64_t made = 0;    // positions before this one are in the buffer
   for (int64_t column = 0; column < arguments.output_columns;) {
@@ -220,15 +208,15 @@ void compute_rows(const Block& block, int64_t rows) {
     const uint8_t* const bundles = block.buffer + (begin - origin) * block.position_bytes;
     if (slow) {
       for (int64_t i = 0; i < columns; ++i) {
-        compute_sums<Isa>(
+        compute_with_zero_points<Isa, kStore>(
             block, bundles + i * block.stride * block.position_bytes, column + i, rows);
       }
     } else if (Isa::kTileRows == 2 && rows == 2) {
-      compute_tile_of<Isa, 0, 2>(columns, block, bundles, column);
+      compute_tile_of<Isa, kStore, 0, 2>(columns, block, bundles, column);
     } else {
-      compute_tile_of<Isa, 0, 1>(columns, block, bundles, column);
+      compute_tile_of<Isa, kStore, 0, 1>(columns, block, bundles, column);
       if (rows == 2) {
-        compute_tile_of<Isa, 1, 1>(columns, block, bundles, column);
+        compute_tile_of<Isa, kStore, 1, 1>(columns, block, bundles, column);
       }
     }
     column += columns;

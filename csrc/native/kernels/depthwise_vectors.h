@@ -12,9 +12,10 @@
 // `Isa` names the instructions:
 //   Vector; kChannels of one; kLaneValues, input values that a lane holds; kTileRows, kTileColumns;
 //   load, store, zero; load_parts<kParts>(pointers), store_parts(to, offset, vector, parts);
+//   store_lane<kLane>(to, vector), of 128 bits; flip(bytes, bits), exclusive or;
 //   interleave(sources, bundle), interleave_weights(sources, bundle); dot(sum, bundle, weight);
-//   subtract_product(sums, a, b); round(sums, multiplier, offset); words(a, b, zero_point);
-//   bytes(a, b); clamp(bytes, low, high);
+//   subtract_product(sums, a, b); round(sums, multiplier, offset); words(a, b, shift);
+//   bytes(a, b); clamp(bytes, range, low);
 //   kHas3x3: there are registers for depthwise_3x3.h, which also needs load_once(from) and
 //   dot_memory<kOffset>(sum, bundle, weights).
 
@@ -26,11 +27,10 @@ namespace {
 
 #define QCONV_INLINE __attribute__((always_inline))
 
-template <typename Isa, int kParts>
+template <typename Isa, int kParts, Store kStore>
 void compute_block(Block& block) {
   const DepthwiseArguments& arguments = *block.arguments;
   const int64_t rows = block.plan->output_rows;
-  const int64_t element = arguments.to_sums ? sizeof(int32_t) : 1;
   auto* const output = static_cast<uint8_t*>(arguments.output);
   for (int64_t row = 0; row < arguments.output_rows; row += rows * kParts) {
     // Parts for which no rows are left compute the last ones again.
@@ -40,36 +40,34 @@ void compute_block(Block& block) {
       first_rows[part] = kParts == 1 ? row : smaller(row + part * rows, last);
       for (int64_t r = 0; r < rows; ++r) {
         block.outputs[r][part] = output +
-            ((first_rows[part] + r) * arguments.output_row_stride + block.channel) * element;
+            ((first_rows[part] + r) * arguments.output_row_stride + block.channel) *
+                element_bytes(kStore);
       }
     }
     point_at_rows<Isa>(block, first_rows);
     const int64_t left = smaller(rows, arguments.output_rows - first_rows[0]);
     if constexpr (Isa::kHas3x3) {
       if (block.is_3x3 && block.stride == 2) {
-        compute_rows_3x3_stride_2<Isa, kParts>(block);
+        compute_rows_3x3_stride_2<Isa, kParts, kStore>(block);
         continue;
       }
       if (block.is_3x3 && left == 2) {
-        compute_rows_3x3<Isa, kParts, 2>(block);
+        compute_rows_3x3<Isa, kParts, 2, kStore>(block);
         continue;
       }
       if constexpr (kParts == 1) {  // several parts have all their rows
         if (block.is_3x3) {
-          compute_rows_3x3<Isa, kParts, 1>(block);
+          compute_rows_3x3<Isa, kParts, 1, kStore>(block);
           continue;
         }
       }
     }
-    compute_rows<Isa, kParts>(block, left);
+    compute_rows<Isa, kParts, kStore>(block, left);
   }
 }
 
-template <typename Isa>
-void depthwise(const DepthwiseArguments& arguments) {
-  if (arguments.channels < kNarrowChannels) {
-    return depthwise_narrow(arguments, depthwise<Isa>);
-  }
+template <typename Isa, Store kStore>
+void depthwise_storing(const DepthwiseArguments& arguments) {
   constexpr int64_t kVectorBytes = Isa::kChannels;
   Block block = {};
   block.arguments = &arguments;
@@ -80,8 +78,8 @@ void depthwise(const DepthwiseArguments& arguments) {
   block.is_3x3 = false;
   // These plans have one bundle, and one tap for each column of the kernel, from left to right.
   if constexpr (Isa::kHas3x3) {
-    block.is_3x3 = !arguments.to_sums && arguments.weight_zero_points == nullptr &&
-        shape.kernel_rows == 3 && shape.kernel_columns == 3 && shape.dilation == 1 &&
+    block.is_3x3 = arguments.weight_zero_points == nullptr && shape.kernel_rows == 3 &&
+        shape.kernel_columns == 3 && shape.dilation == 1 &&
         ((shape.stride == 1 && shape.row_step == 1 && shape.most_output_rows == 2) ||
          shape.stride == 2);
     if (block.is_3x3 && shape.stride == 2) {
@@ -113,18 +111,29 @@ void depthwise(const DepthwiseArguments& arguments) {
     fill_tables<Isa>(block);
     switch (block.parts) {
       case 1:
-        compute_block<Isa, 1>(block);
+        compute_block<Isa, 1, kStore>(block);
         break;
       case 2:
-        compute_block<Isa, 2>(block);
+        compute_block<Isa, 2, kStore>(block);
         break;
       default:
         if constexpr (Isa::kChannels / kPartChannels == 4) {
-          compute_block<Isa, 4>(block);
+          compute_block<Isa, 4, kStore>(block);
         }
         break;
     }
     channel += width;
+  }
+}
+
+template <typename Isa>
+void depthwise(const DepthwiseArguments& arguments) {
+  if (arguments.channels < kNarrowChannels) {
+    depthwise_narrow(arguments, depthwise<Isa>);
+  } else if (arguments.store == Store::kSums) {
+    depthwise_storing<Isa, Store::kSums>(arguments);
+  } else {
+    depthwise_storing<Isa, Store::kBytes>(arguments);
   }
 }
 

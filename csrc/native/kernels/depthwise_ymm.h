@@ -40,6 +40,15 @@ struct Ymm {
         reinterpret_cast<__m128i*>(to[1] + offset), _mm256_extracti128_si256(vector, 1));
   }
 
+  static inline QCONV_INLINE Vector flip(Vector bytes, Vector bits) {
+    return _mm256_xor_si256(bytes, bits);
+  }
+
+  template <int kLane>
+  static inline QCONV_INLINE void store_lane(uint8_t* to, Vector vector) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_extracti128_si256(vector, kLane));
+  }
+
   static inline QCONV_INLINE Vector subtract_product(Vector sums, Vector a, Vector b) {
     return _mm256_sub_epi32(sums, _mm256_mullo_epi32(a, b));
   }
@@ -47,12 +56,12 @@ struct Ymm {
     return _mm256_cvtps_epi32(_mm256_fmadd_ps(
         _mm256_cvtepi32_ps(sums), _mm256_castsi256_ps(multiplier), _mm256_castsi256_ps(offset)));
   }
-  static inline QCONV_INLINE Vector words(Vector a, Vector b, Vector zero_point) {
-    return _mm256_adds_epi16(_mm256_packs_epi32(a, b), zero_point);
+  static inline QCONV_INLINE Vector words(Vector a, Vector b, Vector shift) {
+    return _mm256_adds_epi16(_mm256_packs_epi32(a, b), shift);
   }
   static inline QCONV_INLINE Vector bytes(Vector a, Vector b) { return _mm256_packus_epi16(a, b); }
-  static inline QCONV_INLINE Vector clamp(Vector bytes, Vector low, Vector high) {
-    return _mm256_min_epu8(_mm256_max_epu8(bytes, low), high);
+  static inline QCONV_INLINE Vector clamp(Vector bytes, Vector range, Vector low) {
+    return _mm256_add_epi8(_mm256_min_epu8(bytes, range), low);
   }
 };
 

@@ -5,6 +5,7 @@
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/dense.h"
 #include "native/kernels/depthwise.h"
+#include "native/kernels/pointwise.h"
 
 namespace qconv::native {
 
@@ -31,6 +32,7 @@ struct KernelSet {
   KernelSpeed depthwise_speed;
   InstructionSet depthwise_set =
       set;  // whose it is: not every set has depthwise kernels of its own
+  PointwiseKernel pointwise = nullptr;
   // Asks the operating system for the right to use it, where one must ask; false: refused.
   bool (*request)() = nullptr;
 };

@@ -11,6 +11,9 @@ void ActivationWindow::plan(const ConvRun& run, int64_t rows) {
   folds_width_ = run.packed.layout.folds_width;
   folded_rows_ = run.packed.layout.folded_rows;
   input_ = &run.input;
+  input_bytes_ = run.input_bytes();
+  flip_ = run.input_flip();
+  zero_point_ = run.input_zero_point();
   widen_ = run.kernels.widen;
   output_rows_ = rows;
   output_columns_ = run.phases.positions()[2];

@@ -87,6 +87,9 @@ class ActivationWindow {
   int64_t folded_rows_ = 1;
   void (*widen_)(const uint8_t* from, int64_t count, uint16_t* to) = nullptr;
   const RunInput* input_ = nullptr;
+  const uint8_t* input_bytes_ = nullptr;
+  uint8_t flip_ = 0;        // see ConvRun
+  int32_t zero_point_ = 0;  // of the flipped bytes
   int64_t output_rows_ = 0;
   int64_t output_columns_ = 0;
   int64_t rows_ = 0;  // of a plane

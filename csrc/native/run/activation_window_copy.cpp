@@ -4,6 +4,7 @@
 
 #include "native/rounding.h"
 #include "native/run/activation_window.h"
+#include "native/run/flip_bits.h"
 
 namespace qconv::native {
 namespace {
@@ -27,11 +28,15 @@ constexpr int64_t kMostFoldedRows = 32;
 }  // namespace
 
 void ActivationWindow::copy_values(const uint8_t* from, int64_t count, uint8_t* to) const {
-  std::memcpy(to, from, static_cast<size_t>(count));
+  flip_ == 0 ? static_cast<void>(std::memcpy(to, from, static_cast<size_t>(count)))
+             : flip_bits(from, flip_, count, to);
 }
 
 void ActivationWindow::copy_values(const uint8_t* from, int64_t count, uint16_t* to) const {
   widen_(from, count, to);
+  if (flip_ != 0) {
+    flip_bits(to, flip_, count, to);
+  }
 }
 
 template <typename Element>
@@ -48,7 +53,7 @@ template <typename Element>
 void ActivationWindow::copy_plane(
     const Plane& plane, int64_t batch, int64_t output_plane, int64_t first_row, Element* to) const {
   const int64_t row_values = columns_ * pixel_values_;
-  const auto zero_point = static_cast<Element>(input_->zero_point);
+  const auto zero_point = static_cast<Element>(zero_point_);
   const int64_t input_plane =
       output_plane * conv_.stride[0] - conv_.padding[0] + plane.depth * conv_.dilation[0];
   const bool inside = input_plane >= 0 && input_plane < input_->size[0];
@@ -57,7 +62,7 @@ void ActivationWindow::copy_plane(
       return nullptr;
     }
     const int64_t row = (batch * input_->size[0] + input_plane) * input_->size[1] + index;
-    return input_->data + row * input_->size[2] * conv_.in_channels;
+    return input_bytes_ + row * input_->size[2] * conv_.in_channels;
   };
   for (int64_t row = 0; row < rows_; ++row, to += row_values) {
     const int64_t first =
@@ -93,7 +98,7 @@ template <typename Element>
 void ActivationWindow::copy_row(const uint8_t* row, const Plane& plane, Element* to) const {
   const int64_t channels = conv_.in_channels;
   const int64_t values = pixel_values_;
-  const auto zero_point = static_cast<Element>(input_->zero_point);
+  const auto zero_point = static_cast<Element>(zero_point_);
   const Columns columns = columns_inside(plane);
   const uint8_t* from = row + columns.first_input * channels + plane.group * values;
   std::fill_n(to, columns.begin * values, zero_point);
@@ -118,12 +123,12 @@ void ActivationWindow::copy_folded_rows(
   const int64_t channels = conv_.in_channels;
   const int64_t values = conv_.in_channels_per_group();
   const int64_t folded = kFolded == 0 ? folded_rows_ : kFolded;
-  const auto zero_point = static_cast<Element>(input_->zero_point);
+  const auto zero_point = static_cast<Element>(zero_point_);
   const Columns columns = columns_inside(plane);
   std::fill_n(to, columns.begin * pixel_values_, zero_point);
   // Rows in the padding are one pixel that is read again and again.
   uint8_t padding[4];
-  std::fill_n(padding, 4, static_cast<uint8_t>(input_->zero_point));
+  std::fill_n(padding, 4, static_cast<uint8_t>(zero_point_ ^ flip_));
   const uint8_t* pixels[kMostFoldedRows];
   int64_t steps[kMostFoldedRows];
   for (int64_t r = 0; r < folded; ++r) {
@@ -132,9 +137,12 @@ void ActivationWindow::copy_folded_rows(
     steps[r] = rows[r] == nullptr ? 0 : channels;
   }
   Element* pixel = to + columns.begin * pixel_values_;
+  Four flips = 0;
+  const Element flip[4] = {flip_, flip_, flip_, flip_};
+  std::memcpy(&flips, flip, sizeof(flips));
   const auto copy_pixel = [&](auto load) {
     for (int64_t r = 0; r < folded; ++r, pixel += values) {
-      const Four four = load(pixels[r]);
+      const Four four = load(pixels[r]) ^ flips;
       std::memcpy(pixel, &four, sizeof(four));
       pixels[r] += steps[r];
     }

@@ -2,7 +2,7 @@
 
 #include "native/format/packed_view.h"
 #include "native/kernels/kernel_set.h"
-#include "native/run/requantization.h"
+#include "native/run/output_plan.h"
 #include "native/run/run.h"
 #include "native/run/run_phases.h"
 
@@ -11,35 +11,24 @@ namespace qconv::native {
 // One call, as the drivers of dense and depthwise convolutions take it.
 struct ConvRun {
   const PackedView& packed;
-  const RunInput& input;
+  RunInput input;
   Extent output_size{1, 1, 1};
   const RunPhases& phases;
   const KernelSet& kernels;
   const ParallelFor& parallel_for;
-  // Without `to_sums`: what becomes of the sums of the first phase. Those of the others follow, and
-  // those of outputs that are in no phase.
-  Requantization requantization;
-  int64_t requantization_stride = 0;  // factors from one phase to the next
-  const int32_t* weight_zero_points = nullptr;
-  void* output = nullptr;  // [batch, depth, height, width, out_channels], uint8 or int32 sums
-  bool to_sums = false;
+  OutputPlan plan;
 
-  // What becomes of the sums of a phase's output channels from `channel` on. phase: phases.count()
-  // for outputs that are in none.
-  Requantization requantization_from(int64_t phase, int64_t channel) const {
-    Requantization result = requantization;
-    if (!to_sums) {
-      result.multiplier += phase * requantization_stride + channel;
-      result.offset += phase * requantization_stride + channel;
-    }
-    return result;
-  }
+  // Kernels take unsigned bytes. int8 q with zero point z is uint8 q + 128 with zero point z + 128:
+  // the same bits but for the highest, which is flipped on the way to the kernels' loads.
+  uint8_t input_flip() const { return input.type == ElementType::kInt8 ? 0x80 : 0; }
+  const uint8_t* input_bytes() const { return static_cast<const uint8_t*>(input.data); }
+  // Of the unsigned bytes.
+  int32_t input_zero_point() const { return input.zero_point - smallest_of(input.type); }
 
   // An output, of the whole tensor.
   void* output_at(int64_t pixel, int64_t channel) const {
     const int64_t element = pixel * packed.conv.out_channels + channel;
-    return static_cast<uint8_t*>(output) +
-        element * (to_sums ? static_cast<int64_t>(sizeof(int32_t)) : 1);
+    return static_cast<uint8_t*>(plan.output.data) + element * plan.output_bytes();
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include "native/rounding.h"
 #include "native/run/scratch.h"
+#include "native/run/sums_pass.h"
 
 namespace qconv::native {
 namespace {
@@ -50,11 +51,10 @@ DenseArguments block_arguments(const ConvRun& run, const PhaseBlocks& blocks) {
       phase.conv.out_channels_per_group() - blocks.first_block * kBlockColumns);
   arguments.last_columns =
       blocks.first_block + blocks.blocks == layout.blocks ? layout.last_columns : kBlockColumns;
-  arguments.requantization = run.requantization_from(phase.index, blocks.channel);
-  if (run.weight_zero_points != nullptr) {
-    arguments.weight_zero_points = run.weight_zero_points + blocks.channel;
+  if (run.plan.weight_zero_points != nullptr) {
+    arguments.weight_zero_points = run.plan.weight_zero_points + blocks.channel;
   }
-  arguments.to_sums = run.to_sums;
+  set_store(run, phase.index, blocks.channel, arguments);
   return arguments;
 }
 
@@ -65,6 +65,25 @@ void call_dense_kernel(const ConvRun& run, const Phase& phase, DenseArguments& a
     run.kernels.widen == nullptr ? sum_activations<uint8_t>(phase, arguments, sums)
                                  : sum_activations<uint16_t>(phase, arguments, sums);
     arguments.activation_sums = sums;
+  }
+  store_dense(run, phase.index, arguments);
+}
+
+void set_store(const ConvRun& run, int64_t phase, int64_t channel, DenseArguments& arguments) {
+  arguments.store = run.plan.store;
+  if (arguments.store != Store::kSums) {
+    arguments.requantization = run.plan.requantization_from(phase, channel);
+  }
+}
+
+void store_dense(const ConvRun& run, int64_t phase, DenseArguments& arguments) {
+  if (arguments.store == Store::kSums) {
+    run_dense_pass(run, phase, arguments);
+    return;
+  }
+  if (arguments.store == Store::kBytesAdded) {
+    arguments.addend = static_cast<const uint8_t*>(run.plan.addend.data) +
+        run.plan.element_at(arguments.output.data);
   }
   run.kernels.dense(arguments);
 }

@@ -196,23 +196,13 @@ void run_dense(const ConvRun& run) {
   const KernelSet& kernels = run.kernels;
   const int64_t count = run.input.batch * run.input.size[0] * run.input.size[1] *
       run.input.size[2] * run.packed.conv.in_channels;
-  if (kernels.dense_below_128 != nullptr && run.input.zero_point < 128 &&
-      kernels.all_below_128(run.input.data, count)) {
+  if (kernels.dense_below_128 != nullptr && run.input_flip() == 0 && run.input.zero_point < 128 &&
+      kernels.all_below_128(run.input_bytes(), count)) {
     KernelSet narrow = kernels;
     narrow.dense = kernels.dense_below_128;
     narrow.widen = nullptr;
-    const ConvRun narrow_run{
-        run.packed,
-        run.input,
-        run.output_size,
-        run.phases,
-        narrow,
-        run.parallel_for,
-        run.requantization,
-        run.requantization_stride,
-        run.weight_zero_points,
-        run.output,
-        run.to_sums};
+    const ConvRun narrow_run{run.packed, run.input,        run.output_size, run.phases,
+                             narrow,     run.parallel_for, run.plan};
     DenseRun(narrow_run).run();
   } else {
     DenseRun(run).run();

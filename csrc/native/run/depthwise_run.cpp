@@ -8,6 +8,7 @@
 #include "native/rounding.h"
 #include "native/run/parts.h"
 #include "native/run/scratch.h"
+#include "native/run/sums_pass.h"
 #include "native/run/thread_count.h"
 #include "native/run/unreached_fill.h"
 #include "native/run/work_split.h"
@@ -91,7 +92,9 @@ class DepthwiseRun {
   void run_parts(int64_t begin, int64_t end) const {
     auto* const zero_point_pixel =
         static_cast<uint8_t*>(scratch(ScratchUse::kZeroPointPixel, static_cast<size_t>(channels_)));
-    std::memset(zero_point_pixel, run_.input.zero_point, static_cast<size_t>(channels_));
+    std::memset(
+        zero_point_pixel, run_.input_zero_point() ^ run_.input_flip(),
+        static_cast<size_t>(channels_));
     const int64_t planes = run_.phases.positions()[0];
     for (int64_t i = begin; i < end; ++i) {
       const int64_t block_part = i % split_.block_parts;
@@ -102,10 +105,15 @@ class DepthwiseRun {
         const PhasePart part = run_.phases.part(
             phase, plane / planes, plane % planes, row_part * split_.rows_per_part,
             split_.rows_per_part);
-        if (part.rows > 0) {
-          DepthwiseArguments arguments = channel_arguments(
-              phase.phase, block_part * split_.blocks_per_part * kBlockChannels,
-              split_.blocks_per_part * kBlockChannels);
+        const int64_t channels = split_.blocks_per_part * kBlockChannels;
+        const int64_t first_channel = block_part * channels;
+        const int64_t last_channel =
+            part.rows > 0 ? std::min(first_channel + channels, channels_) : first_channel;
+        const int64_t step =
+            run_.plan.store == Store::kSums ? depthwise_pass_channels(run_) : channels;
+        for (int64_t channel = first_channel; channel < last_channel; channel += step) {
+          DepthwiseArguments arguments =
+              channel_arguments(phase.phase, channel, std::min(step, last_channel - channel));
           arguments.zero_point_pixel = zero_point_pixel;
           run_part(phase.phase, part, plane / planes, arguments);
         }
@@ -122,14 +130,17 @@ class DepthwiseRun {
     arguments.dilation = phase.conv.dilation[2];
     arguments.input_columns = run_.input.size[2];
     arguments.input_pixel_stride = channels_;
+    arguments.input_flip = run_.input_flip();
     arguments.channels = std::min(count, channels_ - first);
     arguments.weight = run_.packed.weight + phase.weight_offset + first;
     arguments.tap_stride = round_up(channels_, kBlockColumns);
-    if (run_.weight_zero_points != nullptr) {
-      arguments.weight_zero_points = run_.weight_zero_points + first;
+    if (run_.plan.weight_zero_points != nullptr) {
+      arguments.weight_zero_points = run_.plan.weight_zero_points + first;
     }
-    arguments.requantization = run_.requantization_from(phase.index, first);
-    arguments.to_sums = run_.to_sums;
+    arguments.store = run_.plan.store;
+    if (arguments.store != Store::kSums) {
+      arguments.requantization = run_.plan.requantization_from(phase.index, first);
+    }
     return arguments;
   }
 
@@ -151,7 +162,11 @@ class DepthwiseRun {
           phase.conv, sharing, arguments.output_rows, batch, part.first_input[0],
           part.first_input[1] + first * phase.conv.stride[1], first_channel);
       arguments.output = run_.output_at(part.first_pixel + first * part.row_step, first_channel);
-      run_.kernels.depthwise(arguments);
+      if (arguments.store == Store::kSums) {
+        run_depthwise_pass(run_, phase.index, arguments);
+      } else {
+        run_.kernels.depthwise(arguments);
+      }
     }
   }
 
@@ -182,7 +197,7 @@ class DepthwiseRun {
     if (depth < 0 || depth >= size[0] || row < 0 || row >= size[1]) {
       return nullptr;
     }
-    return run_.input.data + ((batch * size[0] + depth) * size[1] + row) * size[2] * channels_ +
+    return run_.input_bytes() + ((batch * size[0] + depth) * size[1] + row) * size[2] * channels_ +
         channel;
   }
 

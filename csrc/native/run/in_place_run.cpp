@@ -22,7 +22,7 @@ int64_t pixels_of(const Extent& size) {
 }  // namespace
 
 bool InPlaceRun::can(const ConvRun& run) {
-  if (run.kernels.widen != nullptr) {
+  if (run.kernels.widen != nullptr || run.input_flip() != 0) {
     return false;
   }
   const Convolution& conv = run.packed.conv;
@@ -106,7 +106,7 @@ void InPlaceRun::run_pixels(const Pixels& pixels, const PhaseBlocks& blocks) con
   const bool rows = pixels.row_pitch < pixels.count;
   const int64_t unit = rows ? pixels.row_pitch : kTilePixels;
   const int64_t split = safe == pixels.count ? safe : safe / unit * unit;
-  const uint8_t* const activation = run_.input.data + pixels.first * in_channels;
+  const uint8_t* const activation = run_.input_bytes() + pixels.first * in_channels;
   if (split > 0) {
     Pixels head = pixels;
     head.count = split;

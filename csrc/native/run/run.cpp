@@ -1,10 +1,12 @@
 #include "native/run/run.h"
 
-#include <memory>
+#include <algorithm>
 
+#include "native/rounding.h"
 #include "native/run/conv_run.h"
 #include "native/run/dense_run.h"
 #include "native/run/depthwise_run.h"
+#include "native/run/parts.h"
 
 namespace qconv::native {
 namespace {
@@ -31,51 +33,42 @@ Extent output_size(const Convolution& conv, const Extent& input_size) {
 }
 
 void run(
-    const PackedView& packed, const RunInput& input, const RunOutput& output,
-    const ParallelFor& parallel_for) {
+    const PackedView& packed, const RunInput& input, const Epilogue& epilogue,
+    const RunOutput& output, const ParallelFor& parallel_for) {
   const RunPhases phases(packed.conv, output_size(packed.conv, input.size));
-  const RequantizationTable table = requantization_table(packed, phases, input, output);
-  ConvRun run{
-      .packed = packed,
-      .input = input,
-      .output_size = phases.output_size(),
-      .phases = phases,
-      .kernels = *kernel_set(best_instruction_set()),
-      .parallel_for = parallel_for,
-      .requantization = table.requantization,
-      .requantization_stride = table.phase_stride,
-      .weight_zero_points = table.weight_zero_points,
-      .output = output.data};
-  if (table.exact_in_float32) {
-    run_kernels(run);
-    return;
-  }
-  const Extent& size = run.output_size;
-  const auto sums = std::make_unique_for_overwrite<int32_t[]>(
-      static_cast<size_t>(input.batch * size[0] * size[1] * size[2] * packed.conv.out_channels));
-  run.output = sums.get();
-  run.to_sums = true;
-  run_kernels(run);
-  requantize_exactly(packed, phases, input, sums.get(), output);
+  run_kernels(
+      {.packed = packed,
+       .input = input,
+       .output_size = phases.output_size(),
+       .phases = phases,
+       .kernels = *kernel_set(best_instruction_set()),
+       .parallel_for = parallel_for,
+       .plan = plan_output(packed, phases, input, epilogue, output)});
 }
 
-void run_to_float(
-    const PackedView& packed, const RunInput& input, float* output,
+void apply_epilogue(
+    const float* reals, int64_t count, const Epilogue& epilogue, const RunOutput& output,
     const ParallelFor& parallel_for) {
-  const RunPhases phases(packed.conv, output_size(packed.conv, input.size));
-  const ConvRun run{
-      .packed = packed,
-      .input = input,
-      .output_size = phases.output_size(),
-      .phases = phases,
-      .kernels = *kernel_set(best_instruction_set()),
-      .parallel_for = parallel_for,
-      .requantization = {},
-      .weight_zero_points = weight_zero_point_table(packed),
-      .output = output,
-      .to_sums = true};
-  run_kernels(run);
-  sums_to_float(packed, phases, input, reinterpret_cast<const int32_t*>(output), output);
+  constexpr int64_t kPart = 16384;  // large enough to be worth a thread
+  const KernelSet& kernels = *kernel_set(most_capable_instruction_set());
+  for_each_part(
+      parallel_for, parallel_for.threads, ceil_divide(count, kPart),
+      [&](int64_t begin, int64_t end) {
+        const int64_t first = begin * kPart;
+        PointwiseArguments arguments;
+        arguments.reals = reals + first;
+        arguments.count = std::min(end * kPart, count) - first;
+        arguments.row_elements = arguments.count;
+        arguments.epilogue = epilogue;
+        arguments.output = output;
+        arguments.output.data =
+            static_cast<uint8_t*>(output.data) + first * element_bytes(output.type);
+        if (epilogue.addend.data != nullptr) {
+          arguments.epilogue.addend.data = static_cast<const uint8_t*>(epilogue.addend.data) +
+              first * element_bytes(epilogue.addend.type);
+        }
+        kernels.pointwise(arguments);
+      });
 }
 
 std::string kernel_name(const PackedView& packed) {
@@ -95,7 +88,7 @@ std::string describe_run(
       .phases = phases,
       .kernels = *kernel_set(best_instruction_set()),
       .parallel_for = parallel_for,
-      .requantization = {}};
+      .plan = {}};
   return packed.layout.kind == LayoutKind::kDepthwise ? describe_depthwise(run)
                                                       : describe_dense(run);
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "native/epilogue.h"
 #include "native/format/packed_view.h"
 
 namespace qconv::native {
@@ -13,38 +14,35 @@ struct ParallelFor {
   using Body = void (*)(void* context, int64_t begin, int64_t end);
   void (*run)(int64_t count, Body body, void* context) = nullptr;  // null: the calling thread
   int threads = 1;
+  // A run takes as many of them as get at least so much work each. OpenMP's threads start and meet
+  // again in 2 to 5 us, the more the longer (16 threads, libgomp).
+  double least_microseconds = 5;
 };
 
-// A uint8 activation in memory order [batch, depth, height, width, channels];
+// An activation in memory order [batch, depth, height, width, channels];
 // real = (q - zero_point) * scale.
 struct RunInput {
-  const uint8_t* data = nullptr;
+  const void* data = nullptr;
+  ElementType type = ElementType::kUint8;  // or kInt8
   int64_t batch = 0;
   Extent size{1, 1, 1};
   double scale = 1;
   int32_t zero_point = 0;
 };
 
-// q = clamp(round(real / scale) + zero_point, low, high): relu is low = zero_point.
-struct RunOutput {
-  uint8_t* data = nullptr;  // [batch, depth, height, width, channels]
-  double scale = 1;
-  int32_t zero_point = 0;
-  uint8_t low = 0;
-  uint8_t high = 255;
-};
-
 // Spatial size of the output.
 Extent output_size(const Convolution& conv, const Extent& input_size);
 
-// Convolves with the best instruction set (see best_instruction_set) and requantizes.
+// Convolves with the best instruction set (see best_instruction_set): the output is
+// function(convolution + addend). An addend that the output's memory overlaps must be it.
 void run(
-    const PackedView& packed, const RunInput& input, const RunOutput& output,
-    const ParallelFor& parallel_for);
+    const PackedView& packed, const RunInput& input, const Epilogue& epilogue,
+    const RunOutput& output, const ParallelFor& parallel_for);
 
-// Convolves; returns the real numbers, in the same order.
-void run_to_float(
-    const PackedView& packed, const RunInput& input, float* output,
+// The epilogue alone, on real numbers, in float64: output = function(real + addend). With the most
+// capable instruction set of the machine, whatever TORCH_QCONV_ISA says.
+void apply_epilogue(
+    const float* reals, int64_t count, const Epilogue& epilogue, const RunOutput& output,
     const ParallelFor& parallel_for);
 
 // The kernel that runs it: "dense_amx_int8", "depthwise_avx512_vnni".

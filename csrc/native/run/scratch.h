@@ -6,7 +6,9 @@ namespace qconv::native {
 
 // What a thread keeps memory for between calls, each once.
 enum class ScratchUse {
-  kRequantization,
+  kFactors,
+  kRepeatedFactors,
+  kSums,
   kActivation,
   kActivationSums,
   kTail,

@@ -3,12 +3,6 @@
 #include <algorithm>
 
 namespace qconv::native {
-namespace {
-
-// OpenMP's threads start and meet again in 2 to 5 us, the more the longer (16 threads, libgomp).
-constexpr double kLeastMicroseconds = 5;
-
-}  // namespace
 
 int useful_threads(const ConvRun& run) {
   const Convolution& conv = run.packed.conv;
@@ -22,9 +16,10 @@ int useful_threads(const ConvRun& run) {
   const double multiply_adds = pixels(conv.transposed ? run.input.size : run.output_size) *
       static_cast<double>(conv.weights());
   const double microseconds = multiply_adds / speed.multiply_adds + outputs / speed.outputs;
-  const double threads = microseconds / kLeastMicroseconds;
-  return threads < run.parallel_for.threads ? std::max(1, static_cast<int>(threads))
-                                            : std::max(1, run.parallel_for.threads);
+  const int threads = std::max(1, run.parallel_for.threads);
+  const double least = run.parallel_for.least_microseconds;
+  return microseconds >= least * threads ? threads
+                                         : std::max(1, static_cast<int>(microseconds / least));
 }
 
 }  // namespace qconv::native

@@ -1,5 +1,6 @@
 #include "native/run/unreached_fill.h"
 
+#include "native/run/dense_call.h"
 #include "native/run/parts.h"
 #include "native/run/thread_count.h"
 #include "native/run/unreached_pixels.h"
@@ -24,10 +25,9 @@ void fill_pixels(const ConvRun& run, int64_t first, int64_t count, int64_t step)
   arguments.quads = 1;
   arguments.used_quads = 1;
   arguments.out_channels = out_channels;
-  arguments.requantization = run.requantization_from(run.phases.count(), 0);
   arguments.output = {run.output_at(first, 0), step * out_channels, 0, count, count};
-  arguments.to_sums = run.to_sums;
-  run.kernels.dense(arguments);
+  set_store(run, run.phases.count(), 0, arguments);
+  store_dense(run, run.phases.count(), arguments);
 }
 
 }  // namespace

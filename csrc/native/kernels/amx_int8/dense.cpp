@@ -495,19 +495,28 @@ void run(const DenseArguments& arguments) {
   call.template run<2, 2, 1, Kind>(order == Order::kBlocksOuter);
 }
 
+template <Store kStore>
+void run_storing(const DenseArguments& arguments) {
+  if (arguments.weight_zero_points != nullptr) {
+    run<EpilogueKind<kStore, true>>(arguments);
+  } else {
+    run<EpilogueKind<kStore, false>>(arguments);
+  }
+}
+
 }  // namespace
 
 void QCONV_AMX_NAME(const DenseArguments& arguments) {
   if (arguments.pixels <= 0 || arguments.out_channels <= 0) {
     return;
   }
-  const bool corrected = arguments.weight_zero_points != nullptr;
-  if (arguments.to_sums) {
-    corrected ? run<EpilogueKind<true, true>>(arguments)
-              : run<EpilogueKind<true, false>>(arguments);
-  } else {
-    corrected ? run<EpilogueKind<false, true>>(arguments)
-              : run<EpilogueKind<false, false>>(arguments);
+  switch (arguments.store) {
+    case Store::kSums:
+      return run_storing<Store::kSums>(arguments);
+    case Store::kBytes:
+      return run_storing<Store::kBytes>(arguments);
+    case Store::kBytesAdded:
+      return run_storing<Store::kBytesAdded>(arguments);
   }
 }
 

@@ -127,6 +127,7 @@ inline QCONV_INLINE void for_each_stretch(int64_t taps, int64_t quads, const Bod
 }
 
 // One block of output channels, pixels [begin, end).
+template <Store kStore>
 void compute_block(
     const DenseArguments& arguments, int64_t channel, int64_t begin, int64_t end,
     Scratch& scratch) {
@@ -145,7 +146,8 @@ void compute_block(
             .weight_step_bytes = kPanelStepBytes,
             .weight_tap_bytes = 0,
         };
-        compute_pixels<DotWide>(arguments, block, channel, begin, end, scratch.sums, adds, last);
+        compute_pixels<DotWide, kStore>(
+            arguments, block, channel, begin, end, scratch.sums, adds, last);
         adds = true;
       });
 }
@@ -156,7 +158,9 @@ void dense_avx2(const DenseArguments& arguments) {
   Scratch scratch;
   for_each_group(arguments.pixels, [&](int64_t begin, int64_t end) QCONV_INLINE {
     for (int64_t channel = 0; channel < arguments.out_channels; channel += kBlockColumns) {
-      compute_block(arguments, channel, begin, end, scratch);
+      with_store(arguments.store, [&](auto store) QCONV_INLINE {
+        compute_block<store>(arguments, channel, begin, end, scratch);
+      });
     }
   });
 }

@@ -40,29 +40,54 @@ struct Depth {
   int64_t weight_tap_bytes;   // from the last step's end to the first step of the next tap
 };
 
-// Four vectors of 8 numbers each as 32 bytes in the same order, clamped.
+// Four vectors of 8 rounded numbers each as 32 bytes in the same order, clamped.
 struct PackToBytes {
-  __m256i zero_point, low, high, order;
+  __m256i shift, range, low, order;
 
   explicit inline QCONV_INLINE PackToBytes(const Requantization& requantization)
-      : zero_point(_mm256_set1_epi16(static_cast<int16_t>(requantization.zero_point))),
+      : shift(_mm256_set1_epi16(
+            static_cast<int16_t>(requantization.zero_point - requantization.low))),
+        range(_mm256_set1_epi8(static_cast<char>(requantization.high - requantization.low))),
         low(_mm256_set1_epi8(static_cast<char>(requantization.low))),
-        high(_mm256_set1_epi8(static_cast<char>(requantization.high))),
         // The packing instructions work within 128-bit lanes and leave 4 bytes of each of the four
         // vectors in both.
         order(_mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)) {}
 
   inline QCONV_INLINE __m256i operator()(__m256i a, __m256i b, __m256i c, __m256i d) const {
-    const __m256i ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), zero_point);
-    const __m256i cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), zero_point);
-    const __m256i bytes = _mm256_packus_epi16(ab, cd);
-    return _mm256_permutevar8x32_epi32(_mm256_min_epu8(_mm256_max_epu8(bytes, low), high), order);
+    const __m256i ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), shift);
+    const __m256i cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), shift);
+    const __m256i bytes = _mm256_min_epu8(_mm256_packus_epi16(ab, cd), range);
+    return _mm256_permutevar8x32_epi32(_mm256_add_epi8(bytes, low), order);
+  }
+};
+
+// Reads addends as numbers.
+struct AddendReader {
+  __m128i flip;
+  __m256 multiplier;
+  intptr_t distance;
+
+  explicit inline QCONV_INLINE AddendReader(const DenseArguments& arguments)
+      : flip(_mm_set1_epi8(static_cast<char>(arguments.requantization.addend_flip))),
+        multiplier(_mm256_set1_ps(arguments.requantization.addend_multiplier)),
+        distance(addend_distance(arguments.output.data, arguments.addend)) {}
+
+  // Of a place of the output.
+  inline QCONV_INLINE const uint8_t* at(const uint8_t* place) const {
+    return reinterpret_cast<const uint8_t*>(reinterpret_cast<intptr_t>(place) + distance);
+  }
+  // Adds 8 of them to values.
+  inline QCONV_INLINE __m256 add(__m256 values, const uint8_t* addends) const {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(addends));
+    const __m256i numbers = _mm256_cvtepu8_epi32(_mm_xor_si128(bytes, flip));
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(numbers), multiplier, values);
   }
 };
 
 // What the tiles of a block of output channels have in common.
 struct Block {
   PackToBytes pack;
+  AddendReader addends;
   Depth depth;
   const void* weight;
   const float* multiplier;  // these arrays begin at the block's first channel
@@ -71,7 +96,6 @@ struct Block {
   int64_t channels;                   // that are stored: at most 16
   int64_t pixel_stride;               // of the activation, in elements
   int64_t output_pixel_stride;        // elements
-  bool to_sums;
 };
 
 // A row of tiles of equally many pixels.
@@ -81,7 +105,7 @@ struct Tiles {
   int32_t* sums = nullptr;  // [pixel][16], where they are kept between stretches of the sum
   int64_t count = 0;
   bool adds = false;      // to these sums, instead of beginning at 0
-  bool finishes = false;  // into bytes of output, instead of leaving sums
+  bool finishes = false;  // into the output, instead of leaving sums
 };
 
 template <typename Dot, int kPixels, int kVectors>
@@ -121,8 +145,10 @@ inline QCONV_INLINE void add_products(
   }
 }
 
-inline QCONV_INLINE __m256i rounded(__m256i sums, __m256 multiplier, __m256 offset) {
-  return _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), multiplier, offset));
+inline QCONV_INLINE __m256 scaled(__m256i sums, const Block& block, int channel) {
+  return _mm256_fmadd_ps(
+      _mm256_cvtepi32_ps(sums), _mm256_loadu_ps(block.multiplier + channel),
+      _mm256_loadu_ps(block.offset + channel));
 }
 
 // Stores the first `channels`, below 16, of 16 bytes.
@@ -157,22 +183,25 @@ __attribute__((noinline)) void store_partly(
   }
 }
 
-template <int kPixels, int kVectors>
+// With addends, all columns must be stored.
+template <int kPixels, int kVectors, Store kStore>
 inline QCONV_INLINE void store_bytes(
     const Block& block, uint8_t* output, const __m256i (&sums)[kPixels][kVectors]) {
   constexpr int kCount = kPixels * kVectors;
   constexpr int kPacks = (kCount + 3) / 4;
-  const float* const multiplier = block.multiplier;
-  const float* const offset = block.offset;
   __m256i bytes[kPacks];
   unrolled<kPacks>([&](auto pack) QCONV_INLINE {
     const auto value = [&](auto i) QCONV_INLINE {
       constexpr int kWanted = 4 * pack.value + i.value;
       constexpr int kVector = kWanted < kCount ? kWanted : kCount - 1;
+      constexpr int kPixel = kVector / kVectors;
       constexpr int kChannel = kVector % kVectors * kVectorColumns;
-      return rounded(
-          sums[kVector / kVectors][kVector % kVectors], _mm256_loadu_ps(multiplier + kChannel),
-          _mm256_loadu_ps(offset + kChannel));
+      __m256 values = scaled(sums[kPixel][kVector % kVectors], block, kChannel);
+      if constexpr (kStore == Store::kBytesAdded) {
+        const uint8_t* const place = output + kPixel * block.output_pixel_stride + kChannel;
+        values = block.addends.add(values, block.addends.at(place));
+      }
+      return _mm256_cvtps_epi32(values);
     };
     bytes[pack] =
         block.pack(value(Index<0>()), value(Index<1>()), value(Index<2>()), value(Index<3>()));
@@ -202,7 +231,19 @@ inline QCONV_INLINE void store_bytes(
   });
 }
 
-template <typename Dot, int kPixels, int kVectors>
+// All columns must be stored.
+template <int kPixels, int kVectors>
+inline QCONV_INLINE void store_sums(
+    const Block& block, uint8_t* output, const __m256i (&sums)[kPixels][kVectors]) {
+  unrolled<kPixels>([&](auto p) QCONV_INLINE {
+    unrolled<kVectors>([&](auto v) QCONV_INLINE {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(output) + v.value, sums[p][v]);
+    });
+    output += block.output_pixel_stride * element_bytes(Store::kSums);
+  });
+}
+
+template <typename Dot, int kPixels, int kVectors, Store kStore>
 void compute_tiles(const Block& block, const Tiles& tiles) {
   const auto* activation = static_cast<const typename Dot::Element*>(tiles.activation);
   auto* output = static_cast<uint8_t*>(tiles.output);
@@ -224,41 +265,54 @@ void compute_tiles(const Block& block, const Tiles& tiles) {
     }
     add_products<Dot, kPixels, kVectors>(block, activation, sums);
     if (tiles.finishes) {
-      store_bytes<kPixels, kVectors>(block, output, sums);
+      if constexpr (kStore == Store::kSums) {
+        store_sums<kPixels, kVectors>(block, output, sums);
+      } else {
+        store_bytes<kPixels, kVectors, kStore>(block, output, sums);
+      }
     } else {
       for_each_sum([](const __m256i& sum, __m256i* place)
                        QCONV_INLINE { _mm256_storeu_si256(place, sum); });
     }
     activation += kPixels * block.pixel_stride;
-    output += kPixels * block.output_pixel_stride;
+    output += kPixels * block.output_pixel_stride * element_bytes(kStore);
     kept += kPixels * kBlockColumns;
   }
 }
 
 using TilesFunction = void (*)(const Block&, const Tiles&);
 
-template <typename Dot, int kVectors>
+template <typename Dot, int kVectors, Store kStore>
 constexpr TilesFunction kTilesFunctions[kTilePixels + 1] = {
     nullptr,
-    compute_tiles<Dot, 1, kVectors>,
-    compute_tiles<Dot, 2, kVectors>,
-    compute_tiles<Dot, 3, kVectors>,
-    compute_tiles<Dot, 4, kVectors>,
-    compute_tiles<Dot, 5, kVectors>,
-    compute_tiles<Dot, 6, kVectors>,
+    compute_tiles<Dot, 1, kVectors, kStore>,
+    compute_tiles<Dot, 2, kVectors, kStore>,
+    compute_tiles<Dot, 3, kVectors, kStore>,
+    compute_tiles<Dot, 4, kVectors, kStore>,
+    compute_tiles<Dot, 5, kVectors, kStore>,
+    compute_tiles<Dot, 6, kVectors, kStore>,
 };
 
 // Tiles of `pixels` each.
-template <typename Dot>
+template <typename Dot, Store kStore>
 inline QCONV_INLINE void compute_tiles(const Block& block, const Tiles& tiles, int pixels) {
   const bool narrow = block.channels <= kVectorColumns;
-  (narrow ? kTilesFunctions<Dot, 1> : kTilesFunctions<Dot, 2>)[pixels](block, tiles);
+  (narrow ? kTilesFunctions<Dot, 1, kStore> : kTilesFunctions<Dot, 2, kStore>)[pixels](
+      block, tiles);
 }
 
-// The rare ends of tiles, from sums in memory: weights with zero points, and int32 output.
+// The rare ends of tiles, from sums in memory: weights with zero points, and outputs of other than
+// bytes alone where not all columns are stored.
+template <Store kStore>
 __attribute__((noinline)) void finish_from_sums(
     const Block& block, const Tiles& tiles, int64_t pixels, const int32_t* activation_sums) {
+  const int64_t stride = block.output_pixel_stride * element_bytes(kStore);
   for (int64_t p = 0; p < pixels; ++p) {
+    auto* const output = static_cast<uint8_t*>(tiles.output) + p * stride;
+    alignas(32) uint8_t addends[kBlockColumns] = {};
+    if constexpr (kStore == Store::kBytesAdded) {
+      std::memcpy(addends, block.addends.at(output), static_cast<size_t>(block.channels));
+    }
     __m256i values[kBlockVectors];
     unrolled<kBlockVectors>([&](auto v) QCONV_INLINE {
       constexpr int kChannel = v.value * kVectorColumns;
@@ -270,19 +324,19 @@ __attribute__((noinline)) void finish_from_sums(
         sum = _mm256_sub_epi32(
             sum, _mm256_mullo_epi32(zero_points, _mm256_set1_epi32(activation_sums[p])));
       }
-      if (!block.to_sums) {
-        sum = rounded(
-            sum, _mm256_loadu_ps(block.multiplier + kChannel),
-            _mm256_loadu_ps(block.offset + kChannel));
+      if constexpr (kStore == Store::kSums) {
+        values[v] = sum;
+      } else {
+        __m256 scaled_sums = scaled(sum, block, kChannel);
+        if constexpr (kStore == Store::kBytesAdded) {
+          scaled_sums = block.addends.add(scaled_sums, addends + kChannel);
+        }
+        values[v] = _mm256_cvtps_epi32(scaled_sums);
       }
-      values[v] = sum;
     });
-    if (block.to_sums) {
-      std::memcpy(
-          static_cast<int32_t*>(tiles.output) + p * block.output_pixel_stride, values,
-          static_cast<size_t>(block.channels) * sizeof(int32_t));
+    if constexpr (kStore == Store::kSums) {
+      std::memcpy(output, values, static_cast<size_t>(block.channels) * sizeof(int32_t));
     } else {
-      auto* const output = static_cast<uint8_t*>(tiles.output) + p * block.output_pixel_stride;
       const __m128i bytes =
           _mm256_castsi256_si128(block.pack(values[0], values[1], values[0], values[1]));
       if (block.channels == kBlockColumns) {
@@ -298,19 +352,20 @@ __attribute__((noinline)) void finish_from_sums(
 inline QCONV_INLINE Block block_at(const DenseArguments& arguments, int64_t channel) {
   const Requantization& requantization = arguments.requantization;
   const int64_t left = arguments.out_channels - channel;
+  const bool to_sums = arguments.store == Store::kSums;
   return {
       .pack = PackToBytes(requantization),
+      .addends = AddendReader(arguments),
       .depth = {},
       .weight = arguments.weight + channel / kBlockColumns * arguments.block_stride,
-      .multiplier = arguments.to_sums ? nullptr : requantization.multiplier + channel,
-      .offset = arguments.to_sums ? nullptr : requantization.offset + channel,
+      .multiplier = to_sums ? nullptr : requantization.multiplier + channel,
+      .offset = to_sums ? nullptr : requantization.offset + channel,
       .weight_zero_points = arguments.weight_zero_points == nullptr
           ? nullptr
           : arguments.weight_zero_points + channel,
       .channels = left < kBlockColumns ? left : kBlockColumns,
       .pixel_stride = arguments.pixel_stride,
       .output_pixel_stride = arguments.output.pixel_stride,
-      .to_sums = arguments.to_sums,
   };
 }
 
@@ -359,14 +414,29 @@ inline QCONV_INLINE void for_each_group(int64_t pixels, const Body& body) {
   }
 }
 
+// Calls body(what is stored, known at compile time).
+template <typename Body>
+inline QCONV_INLINE void with_store(Store store, const Body& body) {
+  switch (store) {
+    case Store::kSums:
+      return body(std::integral_constant<Store, Store::kSums>());
+    case Store::kBytes:
+      return body(std::integral_constant<Store, Store::kBytes>());
+    case Store::kBytesAdded:
+      return body(std::integral_constant<Store, Store::kBytesAdded>());
+  }
+}
+
 // A stretch of the sum (block.depth) of a block and of pixels [begin, end), at most kGroupPixels.
 // `sums` are theirs. `last`: of the sum's stretches; their first one doesn't `add`.
-template <typename Dot>
+template <typename Dot, Store kStore>
 inline QCONV_INLINE void compute_pixels(
     const DenseArguments& arguments, const Block& block, int64_t channel, int64_t begin,
     int64_t end, int32_t* sums, bool adds, bool last) {
-  const bool needs_sums = arguments.weight_zero_points != nullptr || arguments.to_sums;
-  const int64_t element = arguments.to_sums ? sizeof(int32_t) : 1;
+  // compute_tiles computes whole vectors.
+  const bool stores_partly = block.channels % kVectorColumns != 0;
+  const bool needs_sums =
+      arguments.weight_zero_points != nullptr || (kStore != Store::kBytes && stores_partly);
   Tiles tiles;
   tiles.adds = adds;
   tiles.finishes = last && !needs_sums;
@@ -375,12 +445,13 @@ inline QCONV_INLINE void compute_pixels(
       [&](int64_t first, int pixels, int64_t count, int64_t place) QCONV_INLINE {
         tiles.activation = static_cast<const typename Dot::Element*>(arguments.activation) +
             first * arguments.pixel_stride;
-        tiles.output = static_cast<uint8_t*>(arguments.output.data) + (place + channel) * element;
+        tiles.output = static_cast<uint8_t*>(arguments.output.data) +
+            (place + channel) * element_bytes(kStore);
         tiles.sums = sums + (first - begin) * kBlockColumns;
         tiles.count = count;
-        compute_tiles<Dot>(block, tiles, pixels);
+        compute_tiles<Dot, kStore>(block, tiles, pixels);
         if (last && needs_sums) {
-          finish_from_sums(
+          finish_from_sums<kStore>(
               block, tiles, pixels * count,
               arguments.activation_sums == nullptr ? nullptr : arguments.activation_sums + first);
         }

@@ -8,8 +8,8 @@
 namespace qconv::native {
 namespace {
 
-template <typename Dot>
-inline QCONV_INLINE void dense_unwidened(const DenseArguments& arguments) {
+template <typename Dot, Store kStore>
+void dense_storing(const DenseArguments& arguments) {
   alignas(64) int32_t sums[kGroupPixels * kBlockColumns];
   for_each_group(arguments.pixels, [&](int64_t begin, int64_t end) QCONV_INLINE {
     for (int64_t channel = 0; channel < arguments.out_channels; channel += kBlockColumns) {
@@ -24,9 +24,15 @@ inline QCONV_INLINE void dense_unwidened(const DenseArguments& arguments) {
           .weight_tap_bytes =
               (arguments.k_blocks * arguments.quads - arguments.used_quads) * quad_bytes,
       };
-      compute_pixels<Dot>(arguments, block, channel, begin, end, sums, false, true);
+      compute_pixels<Dot, kStore>(arguments, block, channel, begin, end, sums, false, true);
     }
   });
+}
+
+template <typename Dot>
+inline QCONV_INLINE void dense_unwidened(const DenseArguments& arguments) {
+  with_store(
+      arguments.store, [&](auto store) QCONV_INLINE { dense_storing<Dot, store>(arguments); });
 }
 
 }  // namespace

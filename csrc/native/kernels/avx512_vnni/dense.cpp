@@ -28,7 +28,6 @@ namespace {
 #define QCONV_INLINE __attribute__((always_inline))
 
 constexpr int kTilePixels = 14;
-constexpr int kTileBlocks = 2;
 
 // What a tile needs, counted from its own first pixel and channel.
 struct Tile {
@@ -41,6 +40,7 @@ struct Tile {
   int64_t out_channels;       // at most 16 for each of its blocks
   int64_t quad_bytes[2];      // of weights, in each block
   void* places[kTilePixels];  // null: not stored
+  intptr_t addend_distance;   // see store.h
 };
 
 // As an intrinsic, gcc 12 copies the accumulator before every instruction.
@@ -86,27 +86,57 @@ inline QCONV_INLINE void sum_products(
   }
 }
 
-inline QCONV_INLINE __m512i rounded(__m512i sums, __m512 multiplier, __m512 offset) {
-  return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), multiplier, offset));
+inline QCONV_INLINE __m512 scaled(__m512i sums, __m512 multiplier, __m512 offset) {
+  return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), multiplier, offset);
 }
 
-// Four vectors of 16 numbers each as 64 bytes in the same order, clamped.
+// Reads addends as numbers.
+struct AddendReader {
+  __m128i flip;
+  __m512 multiplier;
+  intptr_t distance;
+
+  inline QCONV_INLINE AddendReader(const Requantization& requantization, intptr_t addend_distance)
+      : flip(_mm_set1_epi8(static_cast<char>(requantization.addend_flip))),
+        multiplier(_mm512_set1_ps(requantization.addend_multiplier)),
+        distance(addend_distance) {}
+
+  // Adds the addend of 16 places of the output, those in the mask, to their values; none for a null
+  // place.
+  inline QCONV_INLINE __m512 add(__m512 values, const void* place, __mmask16 mask) const {
+    const auto* const addend =
+        reinterpret_cast<const void*>(reinterpret_cast<intptr_t>(place) + distance);
+    const __m128i bytes = _mm_maskz_loadu_epi8(place == nullptr ? 0 : mask, addend);
+    const __m512i numbers = _mm512_cvtepu8_epi32(_mm_xor_si128(bytes, flip));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(numbers), multiplier, values);
+  }
+};
+
+inline QCONV_INLINE __mmask16 channel_mask(int64_t channels) {
+  return static_cast<__mmask16>(
+      channels >= kBlockColumns ? 0xffff
+          : channels > 0        ? (1 << channels) - 1
+                                : 0);
+}
+
+// Four vectors of 16 rounded numbers each as 64 bytes in the same order, clamped.
 struct PackToBytes {
-  __m512i zero_point, low, high, order;
+  __m512i shift, range, low, order;
 
   explicit inline QCONV_INLINE PackToBytes(const Requantization& requantization)
-      : zero_point(_mm512_set1_epi16(static_cast<int16_t>(requantization.zero_point))),
+      : shift(_mm512_set1_epi16(
+            static_cast<int16_t>(requantization.zero_point - requantization.low))),
+        range(_mm512_set1_epi8(static_cast<char>(requantization.high - requantization.low))),
         low(_mm512_set1_epi8(static_cast<char>(requantization.low))),
-        high(_mm512_set1_epi8(static_cast<char>(requantization.high))),
         // The packing instructions work within 128-bit lanes and leave 4 bytes of each of the four
         // vectors in every lane.
         order(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)) {}
 
   inline QCONV_INLINE __m512i operator()(__m512i a, __m512i b, __m512i c, __m512i d) const {
-    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero_point);
-    const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero_point);
-    const __m512i bytes = _mm512_packus_epi16(ab, cd);
-    return _mm512_permutexvar_epi32(order, _mm512_min_epu8(_mm512_max_epu8(bytes, low), high));
+    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), shift);
+    const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), shift);
+    const __m512i bytes = _mm512_min_epu8(_mm512_packus_epi16(ab, cd), range);
+    return _mm512_permutexvar_epi32(order, _mm512_add_epi8(bytes, low));
   }
 };
 
@@ -124,10 +154,25 @@ inline QCONV_INLINE void store_block(uint8_t* place, __m128i bytes, int64_t chan
 }
 
 template <int kPixels, int kBlocks>
+inline QCONV_INLINE void store_sums(const Tile& tile, const __m512i (&sums)[kPixels * kBlocks]) {
+  unrolled<kPixels>([&](auto p) QCONV_INLINE {
+    unrolled<kBlocks>([&](auto b) QCONV_INLINE {
+      constexpr int kChannel = b.value * kBlockColumns;
+      if (tile.places[p] != nullptr) {
+        _mm512_mask_storeu_epi32(
+            static_cast<int32_t*>(tile.places[p]) + kChannel,
+            channel_mask(tile.out_channels - kChannel), sums[p * kBlocks + b]);
+      }
+    });
+  });
+}
+
+template <int kPixels, int kBlocks, Store kStore>
 inline QCONV_INLINE void store_bytes(
     const Requantization& requantization, const Tile& tile, __m512i (&sums)[kPixels * kBlocks]) {
   constexpr int kVectors = kPixels * kBlocks;
   const PackToBytes pack(requantization);
+  const AddendReader addends(requantization, tile.addend_distance);
   __m512 multiplier[kBlocks];
   __m512 offset[kBlocks];
   unrolled<kBlocks>([&](auto b) QCONV_INLINE {
@@ -138,7 +183,16 @@ inline QCONV_INLINE void store_bytes(
     constexpr int kFirst = 4 * group.value;
     const auto value = [&](auto i) QCONV_INLINE {
       constexpr int kVector = kFirst + i.value < kVectors ? kFirst + i.value : kVectors - 1;
-      return rounded(sums[kVector], multiplier[kVector % kBlocks], offset[kVector % kBlocks]);
+      constexpr int kBlock = kVector % kBlocks;
+      __m512 values = scaled(sums[kVector], multiplier[kBlock], offset[kBlock]);
+      if constexpr (kStore == Store::kBytesAdded) {
+        constexpr int kChannel = kBlock * kBlockColumns;
+        const auto* const place = static_cast<const uint8_t*>(tile.places[kVector / kBlocks]);
+        values = addends.add(
+            values, place == nullptr ? nullptr : place + kChannel,
+            channel_mask(tile.out_channels - kChannel));
+      }
+      return _mm512_cvtps_epi32(values);
     };
     const __m512i bytes =
         pack(value(Index<0>()), value(Index<1>()), value(Index<2>()), value(Index<3>()));
@@ -166,65 +220,73 @@ inline QCONV_INLINE void store_bytes(
   });
 }
 
-// The rare ends of a tile, from sums in memory: weights with zero points, and int32 output.
-// Compiled once for all tile sizes.
-__attribute__((noinline)) void finish_from_memory(
+// The rare end of a tile, from sums in memory: weights with zero points. Compiled once for all tile
+// sizes.
+__attribute__((noinline)) void finish_with_zero_points(
     const DenseArguments& arguments, const Tile& tile, int pixels, int blocks,
     int32_t (*sums)[kBlockColumns]) {
   const PackToBytes pack(arguments.requantization);
+  const AddendReader addends(arguments.requantization, tile.addend_distance);
   for (int p = 0; p < pixels; ++p) {
     for (int b = 0; b < blocks && tile.places[p] != nullptr; ++b) {
       const int64_t first = b * kBlockColumns;
       const int64_t channels = tile.out_channels - first;
-      __m512i sum = _mm512_loadu_si512(sums[p * blocks + b]);
-      if (tile.weight_zero_points != nullptr) {
-        const __m512i zero_points = _mm512_loadu_si512(tile.weight_zero_points + first);
-        const __m512i total = _mm512_set1_epi32(tile.activation_sums[p]);
-        sum = _mm512_sub_epi32(sum, _mm512_mullo_epi32(zero_points, total));
+      const __m512i product = _mm512_mullo_epi32(
+          _mm512_loadu_si512(tile.weight_zero_points + first),
+          _mm512_set1_epi32(tile.activation_sums[p]));
+      const __m512i sum = _mm512_sub_epi32(_mm512_loadu_si512(sums[p * blocks + b]), product);
+      if (arguments.store == Store::kSums) {
+        _mm512_mask_storeu_epi32(
+            static_cast<int32_t*>(tile.places[p]) + first, channel_mask(channels), sum);
+        continue;
       }
-      if (arguments.to_sums) {
-        const auto mask =
-            static_cast<__mmask16>(channels >= kBlockColumns ? 0xffff : (1 << channels) - 1);
-        _mm512_mask_storeu_epi32(static_cast<int32_t*>(tile.places[p]) + first, mask, sum);
-      } else {
-        const __m512i value = rounded(
-            sum, _mm512_loadu_ps(tile.multiplier + first), _mm512_loadu_ps(tile.offset + first));
-        store_block(
-            static_cast<uint8_t*>(tile.places[p]) + first,
-            _mm512_castsi512_si128(pack(value, value, value, value)), channels);
+      auto* const place = static_cast<uint8_t*>(tile.places[p]) + first;
+      __m512 values = scaled(
+          sum, _mm512_loadu_ps(tile.multiplier + first), _mm512_loadu_ps(tile.offset + first));
+      if (arguments.store == Store::kBytesAdded) {
+        values = addends.add(values, place, channel_mask(channels));
       }
+      const __m512i numbers = _mm512_cvtps_epi32(values);
+      store_block(
+          place, _mm512_castsi512_si128(pack(numbers, numbers, numbers, numbers)), channels);
     }
   }
 }
 
-template <int kPixels, int kBlocks>
+template <int kPixels, int kBlocks, Store kStore>
 void compute_tile(const DenseArguments& arguments, const Tile& tile) {
   __m512i sums[kPixels * kBlocks];
   sum_products<kPixels, kBlocks>(arguments, tile, sums);
-  if (tile.weight_zero_points == nullptr && !arguments.to_sums) {
-    store_bytes<kPixels, kBlocks>(arguments.requantization, tile, sums);
+  if (tile.weight_zero_points == nullptr) {
+    if constexpr (kStore == Store::kSums) {
+      store_sums<kPixels, kBlocks>(tile, sums);
+    } else {
+      store_bytes<kPixels, kBlocks, kStore>(arguments.requantization, tile, sums);
+    }
     return;
   }
   int32_t in_memory[kPixels * kBlocks][kBlockColumns];
   unrolled<kPixels * kBlocks>([&](auto i)
                                   QCONV_INLINE { _mm512_storeu_si512(in_memory[i], sums[i]); });
-  finish_from_memory(arguments, tile, kPixels, kBlocks, in_memory);
+  finish_with_zero_points(arguments, tile, kPixels, kBlocks, in_memory);
 }
 
 using TileFunction = void (*)(const DenseArguments&, const Tile&);
 
-constexpr TileFunction kTileFunctions[kTileBlocks][kTilePixels] = {
-    {compute_tile<1, 1>, compute_tile<2, 1>, compute_tile<3, 1>, compute_tile<4, 1>,
-     compute_tile<5, 1>, compute_tile<6, 1>, compute_tile<7, 1>, compute_tile<8, 1>,
-     compute_tile<9, 1>, compute_tile<10, 1>, compute_tile<11, 1>, compute_tile<12, 1>,
-     compute_tile<13, 1>, compute_tile<14, 1>},
-    {compute_tile<1, 2>, compute_tile<2, 2>, compute_tile<3, 2>, compute_tile<4, 2>,
-     compute_tile<5, 2>, compute_tile<6, 2>, compute_tile<7, 2>, compute_tile<8, 2>,
-     compute_tile<9, 2>, compute_tile<10, 2>, compute_tile<11, 2>, compute_tile<12, 2>,
-     compute_tile<13, 2>, compute_tile<14, 2>}};
+template <int kBlocks, Store kStore>
+constexpr TileFunction kTileFunctions[kTilePixels] = {
+    compute_tile<1, kBlocks, kStore>,  compute_tile<2, kBlocks, kStore>,
+    compute_tile<3, kBlocks, kStore>,  compute_tile<4, kBlocks, kStore>,
+    compute_tile<5, kBlocks, kStore>,  compute_tile<6, kBlocks, kStore>,
+    compute_tile<7, kBlocks, kStore>,  compute_tile<8, kBlocks, kStore>,
+    compute_tile<9, kBlocks, kStore>,  compute_tile<10, kBlocks, kStore>,
+    compute_tile<11, kBlocks, kStore>, compute_tile<12, kBlocks, kStore>,
+    compute_tile<13, kBlocks, kStore>, compute_tile<14, kBlocks, kStore>,
+};
 
 // The tiles of one range of pixels: all blocks of output channels.
-void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels, int64_t element) {
+template <Store kStore>
+void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels) {
   const int64_t blocks = (arguments.out_channels + kBlockColumns - 1) / kBlockColumns;
   void* first_places[kTilePixels];
   std::memcpy(first_places, tile.places, sizeof(first_places));
@@ -245,19 +307,19 @@ void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels, i
     for (int p = 0; p < pixels; ++p) {
       tile.places[p] = first_places[p] == nullptr
           ? nullptr
-          : static_cast<uint8_t*>(first_places[p]) + channel * element;
+          : static_cast<uint8_t*>(first_places[p]) + channel * element_bytes(kStore);
     }
-    kTileFunctions[count - 1][pixels - 1](arguments, tile);
+    (count == 2 ? kTileFunctions<2, kStore> : kTileFunctions<1, kStore>)[pixels - 1](
+        arguments, tile);
     block += count;
   }
 }
 
-}  // namespace
-
-void dense_avx512_vnni(const DenseArguments& arguments) {
+template <Store kStore>
+void dense(const DenseArguments& arguments) {
   const auto* const activation = static_cast<const uint8_t*>(arguments.activation);
   const OutputPlace& output = arguments.output;
-  const int64_t element = arguments.to_sums ? sizeof(int32_t) : 1;
+  constexpr int64_t kElement = element_bytes(kStore);
   int64_t column = 0;
   auto* row = static_cast<uint8_t*>(output.data);
   for (int64_t pixel = 0; pixel < arguments.pixels;) {
@@ -266,19 +328,33 @@ void dense_avx512_vnni(const DenseArguments& arguments) {
     const int64_t tiles = (left + kTilePixels - 1) / kTilePixels;
     const int pixels = static_cast<int>((left + tiles - 1) / tiles);
     Tile tile;
+    tile.addend_distance = addend_distance(output.data, arguments.addend);
     tile.activation = activation + pixel * arguments.pixel_stride;
     tile.activation_sums =
         arguments.activation_sums == nullptr ? nullptr : arguments.activation_sums + pixel;
     for (int p = 0; p < pixels; ++p) {
       tile.places[p] =
-          column < output.row_width ? row + column * output.pixel_stride * element : nullptr;
+          column < output.row_width ? row + column * output.pixel_stride * kElement : nullptr;
       if (++column == output.row_pitch) {
         column = 0;
-        row += output.row_stride * element;
+        row += output.row_stride * kElement;
       }
     }
-    compute_channels(arguments, tile, pixels, element);
+    compute_channels<kStore>(arguments, tile, pixels);
     pixel += pixels;
+  }
+}
+
+}  // namespace
+
+void dense_avx512_vnni(const DenseArguments& arguments) {
+  switch (arguments.store) {
+    case Store::kSums:
+      return dense<Store::kSums>(arguments);
+    case Store::kBytes:
+      return dense<Store::kBytes>(arguments);
+    case Store::kBytesAdded:
+      return dense<Store::kBytesAdded>(arguments);
   }
 }
 

@@ -74,6 +74,15 @@ struct Avx512Vnni {
     }
   }
 
+  static inline QCONV_INLINE Vector flip(Vector bytes, Vector bits) {
+    return _mm512_xor_si512(bytes, bits);
+  }
+
+  template <int kLane>
+  static inline QCONV_INLINE void store_lane(uint8_t* to, Vector vector) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_extracti32x4_epi32(vector, kLane));
+  }
+
   static inline QCONV_INLINE void interleave(Vector (&sources)[4], Vector (&bundle)[4]) {
     const Vector low01 = _mm512_unpacklo_epi8(sources[0], sources[1]);
     const Vector high01 = _mm512_unpackhi_epi8(sources[0], sources[1]);
@@ -115,12 +124,12 @@ struct Avx512Vnni {
     return _mm512_cvtps_epi32(_mm512_fmadd_ps(
         _mm512_cvtepi32_ps(sums), _mm512_castsi512_ps(multiplier), _mm512_castsi512_ps(offset)));
   }
-  static inline QCONV_INLINE Vector words(Vector a, Vector b, Vector zero_point) {
-    return _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero_point);
+  static inline QCONV_INLINE Vector words(Vector a, Vector b, Vector shift) {
+    return _mm512_adds_epi16(_mm512_packs_epi32(a, b), shift);
   }
   static inline QCONV_INLINE Vector bytes(Vector a, Vector b) { return _mm512_packus_epi16(a, b); }
-  static inline QCONV_INLINE Vector clamp(Vector bytes, Vector low, Vector high) {
-    return _mm512_min_epu8(_mm512_max_epu8(bytes, low), high);
+  static inline QCONV_INLINE Vector clamp(Vector bytes, Vector range, Vector low) {
+    return _mm512_add_epi8(_mm512_min_epu8(bytes, range), low);
   }
 };
 

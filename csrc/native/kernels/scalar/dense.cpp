@@ -57,9 +57,13 @@ void dense_scalar(const DenseArguments& arguments) {
               static_cast<uint32_t>(arguments.activation_sums[pixel]);
         }
         const auto sum = static_cast<int32_t>(sums[i]);
+        const int64_t element = place + channel;
         store_scalar(
-            arguments.requantization, arguments.to_sums, channel, sum, output.data,
-            place + channel);
+            arguments.store, arguments.requantization, channel, sum,
+            static_cast<uint8_t*>(output.data) + element * element_bytes(arguments.store),
+            arguments.store == Store::kBytesAdded
+                ? static_cast<const uint8_t*>(arguments.addend) + element
+                : nullptr);
       }
     }
   }

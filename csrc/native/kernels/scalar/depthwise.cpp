@@ -28,12 +28,12 @@ void sum_pixel(
           (kernel_row * arguments.kernel_columns + k) * arguments.tap_stride + first;
       if (arguments.weight_zero_points == nullptr) {
         for (int64_t i = 0; i < channels; ++i) {
-          sums[i] += static_cast<uint32_t>(pixel[i] * weight[i]);
+          sums[i] += static_cast<uint32_t>((pixel[i] ^ arguments.input_flip) * weight[i]);
         }
         continue;
       }
       for (int64_t i = 0; i < channels; ++i) {
-        sums[i] += pixel[i] *
+        sums[i] += (pixel[i] ^ arguments.input_flip) *
             (static_cast<uint32_t>(weight[i]) -
              static_cast<uint32_t>(arguments.weight_zero_points[first + i]));
       }
@@ -55,9 +55,11 @@ void depthwise_scalar(const DepthwiseArguments& arguments) {
         for (int64_t i = 0; i < channels; ++i) {
           const auto sum = static_cast<int32_t>(sums[i]);
           const int64_t channel = first + i;
+          const int64_t element = place + channel;
           store_scalar(
-              arguments.requantization, arguments.to_sums, channel, sum, arguments.output,
-              place + channel);
+              arguments.store, arguments.requantization, channel, sum,
+              static_cast<uint8_t*>(arguments.output) + element * element_bytes(arguments.store),
+              nullptr);
         }
       }
     }

@@ -1,15 +1,13 @@
 #pragma once
 
-#include <cstdint>
-
-#include "native/kernels/dense.h"
+#include "native/kernels/store.h"
 
 namespace qconv::native {
 
-// Stores one sum of output channel `channel` as element `place` of the output: as it is where
-// `to_sums`, else as the byte that it becomes.
+// Stores one sum of output channel `channel` at `place`, in bytes from the output's start, as
+// `store` says. addend: of the same place, or null.
 void store_scalar(
-    const Requantization& requantization, bool to_sums, int64_t channel, int32_t sum, void* output,
-    int64_t place);
+    Store store, const Requantization& requantization, int64_t channel, int32_t sum, void* place,
+    const uint8_t* addend);
 
 }  // namespace qconv::native
