@@ -171,9 +171,14 @@ bool run_case(Generator& random, int number) {
     offset.data<float>()[c] = static_cast<float>(random.between(-30000, 30000)) / 500;
     zero_points.data<int32_t>()[c] = static_cast<int32_t>(random.between(-128, 127));
   }
+  const bool large_zero_points = random.chance(30);
+  for (int64_t c = 0; large_zero_points && c < readable; ++c) {
+    zero_points.data<int32_t>()[c] = static_cast<int32_t>(random.between(-2000000, 2000000));
+  }
   GuardedBytes sums(a.pixels * 4);
   for (int64_t p = 0; p < a.pixels; ++p) {
-    sums.data<int32_t>()[p] = static_cast<int32_t>(random.between(0, 100000));
+    sums.data<int32_t>()[p] =
+        static_cast<int32_t>(random.between(0, large_zero_points ? 200 : 100000));
   }
   if (random.chance(25)) {
     a.weight_zero_points = zero_points.data<int32_t>();

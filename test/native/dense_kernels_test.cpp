@@ -243,6 +243,10 @@ void RunMemory::fill(uint8_t largest_activation, Random& random) {
     offset_.as<float>()[c] = random.real(-100, 100);
     zero_points_.as<int32_t>()[c] = static_cast<int32_t>(random.between(-128, 127));
   }
+  const bool large_zero_points = random.chance(0.3);
+  for (int64_t c = 0; large_zero_points && c < padded_channels(run_); ++c) {
+    zero_points_.as<int32_t>()[c] = static_cast<int32_t>(random.between(-2000000, 2000000));
+  }
   for (int64_t p = 0; p < run_.pixels; ++p) {
     int32_t total = 0;
     for (const int64_t offset : run_.tap_offsets) {
@@ -250,7 +254,8 @@ void RunMemory::fill(uint8_t largest_activation, Random& random) {
         total += activation[p * run_.pixel_stride + offset + i];
       }
     }
-    activation_sums_.as<int32_t>()[p] = total;
+    activation_sums_.as<int32_t>()[p] =
+        large_zero_points ? static_cast<int32_t>(random.between(0, 200)) : total;
   }
   requantization_.multiplier = multiplier_.as<float>();
   requantization_.offset = offset_.as<float>();

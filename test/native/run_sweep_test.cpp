@@ -275,12 +275,13 @@ bool run_case(Random& random) {
   const Convolution& conv = problem.conv;
   RunInput input;
   input.batch = random.chance(80) ? 1 : random.integer(2, 3);
+  const bool single_pixel = random.chance(20);
   for (int i = conv.spatial_dims == 3 ? 0 : 1; i < 3; ++i) {
     const int64_t window = conv.dilation[i] * (conv.kernel[i] - 1) + 1;
     const int64_t least = std::max<int64_t>(1, window - 2 * conv.padding[i]);
     input.size[i] = least + random.integer(0, conv.spatial_dims == 3 ? 5 : 17);
     if (conv.transposed) {
-      input.size[i] = random.integer(1, conv.spatial_dims == 3 ? 5 : 12);
+      input.size[i] = single_pixel ? 1 : random.integer(1, conv.spatial_dims == 3 ? 5 : 12);
       while (output_size(conv, input.size)[i] < 1) {
         ++input.size[i];
       }

@@ -90,6 +90,7 @@ void add_stripes(ChecksumState& state, const uint8_t* data, int64_t stripes) {
 
 constinit const PackKernels kPackKernelsAvx2{
     .rows = pack_rows<Avx2>,
+    .quads = pack_quads<Avx2>,
     .taps = pack_taps<Avx2>,
     .channels = pack_channels<Avx2>,
     .add_stripes = add_stripes};

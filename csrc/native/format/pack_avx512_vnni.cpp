@@ -84,6 +84,7 @@ void add_stripes(ChecksumState& state, const uint8_t* data, int64_t stripes) {
 
 constinit const PackKernels kPackKernelsAvx512Vnni{
     .rows = pack_rows<Avx512Vnni>,
+    .quads = pack_quads<Avx512Vnni>,
     .taps = pack_taps<Avx512Vnni>,
     .channels = pack_channels<Avx512Vnni>,
     .add_stripes = add_stripes};

@@ -31,6 +31,10 @@ struct PackKernels {
       const BlockSource& block, int64_t first, int64_t depth, bool padded, int8_t* out,
       BlockSums& sums);
 
+  // Packs `count` quads of the block's rows, which are brought together as [quad][16 channels][4].
+  void (*quads)(
+      const BlockSource& block, const int8_t* from, int64_t count, int8_t* out, BlockSums& sums);
+
   // Packs rows in which input channels are `taps` apart and the taps of a channel are neighbours:
   // quads [begin, end) of all taps, that of tap t and channels 4 q .. 4 q + 3 to
   // out + places[t] + q * 4 * columns. Reads rows up to 15 bytes beyond the last of these weights.

@@ -121,6 +121,21 @@ void pack_rows_of(
   }
 }
 
+template <typename Vectors, bool kWhole, bool kZeroPoints>
+void pack_quads_of(
+    const BlockSource& block, const int8_t* from, int64_t count, int8_t* out, BlockSums& sums) {
+  using Writer = QuadWriter<Vectors, kWhole, kZeroPoints>;
+  for (int first = 0; first < block.columns; first += Writer::kChannels) {
+    Writer writer(block, first);
+    for (int64_t quad = 0; quad < count; ++quad) {
+      writer.write(
+          out + (quad * block.columns + first) * kQuad,
+          Vectors::load(from + (quad * kBlockColumns + first) * kQuad));
+    }
+    writer.add_to(sums, first);
+  }
+}
+
 // Up to 4 * kParts taps, from `tap` on, of the quad of input channels that starts at rows[] + k.
 template <int kParts, typename Vectors, typename Writer>
 QCONV_INLINE void pack_taps_of_quad(
@@ -198,6 +213,16 @@ void pack_rows(
       ? (whole ? pack_rows_of<Vectors, true, false> : pack_rows_of<Vectors, false, false>)
       : (whole ? pack_rows_of<Vectors, true, true> : pack_rows_of<Vectors, false, true>);
   pack(block, first, depth, padded, out, sums);
+}
+
+template <typename Vectors>
+void pack_quads(
+    const BlockSource& block, const int8_t* from, int64_t count, int8_t* out, BlockSums& sums) {
+  const bool whole = block.channels == kBlockColumns;
+  const auto pack = block.zero_points == nullptr
+      ? (whole ? pack_quads_of<Vectors, true, false> : pack_quads_of<Vectors, false, false>)
+      : (whole ? pack_quads_of<Vectors, true, true> : pack_quads_of<Vectors, false, true>);
+  pack(block, from, count, out, sums);
 }
 
 template <typename Vectors>

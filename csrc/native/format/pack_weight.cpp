@@ -5,17 +5,18 @@
 #include <cstring>
 #include <vector>
 
+#include "native/format/pack_gathered.h"
 #include "native/format/weight_offsets.h"
 
 namespace qconv::native {
 namespace {
 
 // Input channels that are neighbours in the source are packed straight from it; taps that are
-// neighbours are taken apart by a kernel of their own; anything else is gathered byte by byte.
-enum class Order { kChannelsLast, kTapsLast, kOther };
+// neighbours are taken apart by a kernel of their own; anything else is gathered byte by byte, of
+// which input channels that lie far apart, as in transposed weights, allow a better order.
+enum class Order { kChannelsLast, kTapsLast, kInChannelsOutermost, kOther };
 
 constexpr int64_t kMaxTapsOfKernel = 128;  // that PackKernels::taps is used for
-constexpr int64_t kGatheredDepth = 256;    // bytes of each row that are gathered at once
 constexpr int64_t kVectorBytes = 16;       // that kernels read of a row at once
 
 // The taps of an input channel follow each other without gaps.
@@ -46,6 +47,9 @@ Order order_of(const PackSource& source, const Layout& layout, const PackKernels
   if (kernels.taps != nullptr && in_channels >= kQuad && quads_end && taps <= kMaxTapsOfKernel &&
       taps_are_neighbours(source) && source.strides.in_channel == taps) {
     return Order::kTapsLast;
+  }
+  if (quads_end && std::abs(source.strides.in_channel) > std::abs(source.strides.out_channel)) {
+    return Order::kInChannelsOutermost;
   }
   return Order::kOther;
 }
@@ -81,67 +85,7 @@ struct WeightPacker {
  private:
   void pack_channels_last(const BlockSource& block, int8_t* out, BlockSums& sums) const;
   void pack_taps_last(const BlockSource& block, bool last, int8_t* out, BlockSums& sums) const;
-  void pack_gathered(const BlockSource& block, int8_t* out, BlockSums& sums) const;
 };
-
-// Where the bytes of a part of a tap come from in every row, to a whole number of vectors.
-struct GatherTable {
-  int64_t offsets[kGatheredDepth];         // 0 where there is no weight
-  uint32_t masks[kGatheredDepth / kQuad];  // of each quad: bytes that hold weights
-
-  void fill(
-      const PackSource& source, const Layout& layout, int64_t tap, int64_t begin, int64_t depth);
-  void gather(const int8_t* row, int64_t depth, int8_t* out) const;
-};
-
-int64_t whole_vectors(int64_t depth) {
-  return (depth + kVectorBytes - 1) / kVectorBytes * kVectorBytes;
-}
-
-void GatherTable::fill(
-    const PackSource& source, const Layout& layout, int64_t tap, int64_t begin, int64_t depth) {
-  weight_offsets(source.conv, layout, source.strides, tap, begin, depth, offsets);
-  std::fill(offsets + depth, offsets + whole_vectors(depth), kNoWeight);
-  for (int64_t k = 0; k < whole_vectors(depth); k += kQuad) {
-    uint32_t mask = 0;
-    for (int64_t i = 0; i < kQuad; ++i) {
-      const bool present = offsets[k + i] != kNoWeight;
-      mask |= (present ? 0xffU : 0U) << (8 * i);
-      offsets[k + i] = present ? offsets[k + i] : 0;
-    }
-    masks[k / kQuad] = mask;
-  }
-}
-
-void GatherTable::gather(const int8_t* row, int64_t depth, int8_t* out) const {
-  const auto* const bytes = reinterpret_cast<const uint8_t*>(row);
-  for (int64_t k = 0; k < whole_vectors(depth); k += kQuad) {
-    const uint32_t quad = uint32_t{bytes[offsets[k]]} | uint32_t{bytes[offsets[k + 1]]} << 8 |
-        uint32_t{bytes[offsets[k + 2]]} << 16 | uint32_t{bytes[offsets[k + 3]]} << 24;
-    const uint32_t present = quad & masks[k / kQuad];
-    std::memcpy(out + k, &present, sizeof(present));
-  }
-}
-
-void WeightPacker::pack_gathered(const BlockSource& block, int8_t* out, BlockSums& sums) const {
-  GatherTable table;
-  int8_t rows[kBlockColumns][kGatheredDepth];
-  BlockSource gathered = block;
-  for (int64_t r = 0; r < kBlockColumns; ++r) {
-    gathered.rows[r] = rows[r < block.channels ? r : 0];
-  }
-  for (int64_t tap = 0; tap < layout.taps; ++tap) {
-    for (int64_t begin = 0; begin < layout.depth; begin += kGatheredDepth) {
-      const int64_t depth = std::min(kGatheredDepth, layout.depth - begin);
-      table.fill(source, layout, tap, begin, depth);
-      for (int64_t r = 0; r < block.channels; ++r) {
-        table.gather(block.rows[r], depth, rows[r]);
-      }
-      int8_t* const place = out + (tap * layout.quads_per_tap() * kQuad + begin) * block.columns;
-      kernels.rows(gathered, 0, depth, true, place, sums);
-    }
-  }
-}
 
 void WeightPacker::pack_channels_last(
     const BlockSource& block, int8_t* out, BlockSums& sums) const {
@@ -200,8 +144,11 @@ void WeightPacker::pack_block(
     case Order::kTapsLast:
       pack_taps_last(block, last, out, sums);
       return;
+    case Order::kInChannelsOutermost:
+      pack_quads(source, places, block, out, sums, kernels);
+      return;
     case Order::kOther:
-      pack_gathered(block, out, sums);
+      pack_gathered(source, layout, block, out, sums, kernels);
   }
 }
 
@@ -265,7 +212,7 @@ int64_t pack_dense(
     PackedOutput& output, int32_t* column_sums) {
   const Convolution& conv = source.conv;
   WeightPacker packer{source, layout, kernels, order_of(source, layout, kernels), {}};
-  if (packer.order == Order::kTapsLast) {
+  if (packer.order == Order::kTapsLast || packer.order == Order::kInChannelsOutermost) {
     packer.places = tap_places(conv, layout);
   }
   const int64_t row_bytes = conv.in_channels_per_group() * conv.taps();

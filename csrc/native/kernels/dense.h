@@ -47,7 +47,8 @@ struct DenseArguments {
   int64_t last_columns = 16;  // columns in memory of the last of these blocks: 4, 8, 12 or 16; 64
                               // bytes after the last weight can be read
 
-  const int32_t* weight_zero_points = nullptr;  // per channel, as readable as multiplier; or null
+  // Per channel, as readable as multiplier; or null. Any numbers whose products fit int32.
+  const int32_t* weight_zero_points = nullptr;
   const int32_t* activation_sums = nullptr;     // per pixel of the run; null with the former
 
   Store store = Store::kBytes;

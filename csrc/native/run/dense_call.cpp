@@ -58,7 +58,7 @@ DenseArguments block_arguments(const ConvRun& run, const PhaseBlocks& blocks) {
   return arguments;
 }
 
-void call_dense_kernel(const ConvRun& run, const Phase& phase, DenseArguments& arguments) {
+void set_activation_sums(const ConvRun& run, const Phase& phase, DenseArguments& arguments) {
   if (arguments.weight_zero_points != nullptr) {
     auto* const sums = static_cast<int32_t*>(scratch(
         ScratchUse::kActivationSums, static_cast<size_t>(arguments.pixels) * sizeof(int32_t)));
@@ -66,6 +66,10 @@ void call_dense_kernel(const ConvRun& run, const Phase& phase, DenseArguments& a
                                  : sum_activations<uint16_t>(phase, arguments, sums);
     arguments.activation_sums = sums;
   }
+}
+
+void call_dense_kernel(const ConvRun& run, const Phase& phase, DenseArguments& arguments) {
+  set_activation_sums(run, phase, arguments);
   store_dense(run, phase.index, arguments);
 }
 

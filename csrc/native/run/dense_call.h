@@ -19,7 +19,10 @@ struct PhaseBlocks {
 // What these blocks decide of a kernel's arguments.
 DenseArguments block_arguments(const ConvRun& run, const PhaseBlocks& blocks);
 
-// Calls the kernel. Sums activations first, where weights have zero points.
+// Sums activations, where weights have zero points.
+void set_activation_sums(const ConvRun& run, const Phase& phase, DenseArguments& arguments);
+
+// Does that, and calls the kernel.
 void call_dense_kernel(const ConvRun& run, const Phase& phase, DenseArguments& arguments);
 
 // What `store` and its factors say of the arguments of a call on the output channels from `channel`

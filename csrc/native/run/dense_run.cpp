@@ -10,6 +10,7 @@
 #include "native/run/in_place_run.h"
 #include "native/run/parts.h"
 #include "native/run/scratch.h"
+#include "native/run/single_pixel_run.h"
 #include "native/run/thread_count.h"
 #include "native/run/unreached_fill.h"
 #include "native/run/work_split.h"
@@ -192,6 +193,10 @@ class DenseRun {
 }  // namespace
 
 void run_dense(const ConvRun& run) {
+  if (can_run_single_pixel(run)) {
+    run_single_pixel(run);
+    return;
+  }
   // Activations of 7 bits, as reduce_range makes them, have kernels of their own on some sets.
   const KernelSet& kernels = run.kernels;
   const int64_t count = run.input.batch * run.input.size[0] * run.input.size[1] *
@@ -210,7 +215,7 @@ void run_dense(const ConvRun& run) {
 }
 
 std::string describe_dense(const ConvRun& run) {
-  return DenseRun(run).describe();
+  return can_run_single_pixel(run) ? describe_single_pixel(run) : DenseRun(run).describe();
 }
 
 }  // namespace qconv::native

@@ -11,11 +11,6 @@
 namespace qconv::native {
 namespace {
 
-// Kernels read whole vectors: up to the next block of channels and one more.
-int64_t readable_channels(int64_t channels) {
-  return round_up(channels, kBlockColumns) + kBlockColumns;
-}
-
 // Kernels sum over activations as unsigned bytes (see ConvRun).
 double unsigned_zero_point(const RunInput& input) {
   return input.zero_point - smallest_of(input.type);
@@ -96,8 +91,8 @@ QCONV_VECTOR_CLONES bool fill_table(
 }
 
 // Of each phase, and of outputs that are in none.
-int64_t tables_of(const RunPhases& phases) {
-  return phases.count() + (phases.reach_all_outputs() ? 0 : 1);
+int64_t tables_of(const PackedView& packed, const RunPhases& phases) {
+  return phases.count() + (packed.conv.transposed ? 1 : 0);
 }
 
 // What table number `i` is made from. Outputs that are in no phase have no weights: column_sums is
@@ -119,12 +114,16 @@ Number* table_memory(int64_t count) {
 
 }  // namespace
 
+int64_t readable_channels(int64_t channels) {
+  return round_up(channels, kBlockColumns) + kBlockColumns;
+}
+
 FloatFactors float_factors(
     const PackedView& packed, const RunPhases& phases, const RunInput& input,
     const FloatBounds& bounds) {
   const int64_t channels = packed.conv.out_channels;
   const int64_t readable = readable_channels(channels);
-  const int64_t tables = tables_of(phases);
+  const int64_t tables = tables_of(packed, phases);
   auto* const memory = table_memory<float>(tables * 2 * readable);
   bool within = true;
   for (int64_t i = 0; i < tables; ++i) {
@@ -145,7 +144,7 @@ FloatFactors float_factors(
 DoubleFactors double_factors(
     const PackedView& packed, const RunPhases& phases, const RunInput& input) {
   const int64_t readable = readable_channels(packed.conv.out_channels);
-  const int64_t tables = tables_of(phases);
+  const int64_t tables = tables_of(packed, phases);
   auto* const memory = table_memory<double>(tables * 3 * readable);
   for (int64_t i = 0; i < tables; ++i) {
     double* const zero_point_sum = memory + i * 3 * readable;

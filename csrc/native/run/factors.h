@@ -11,8 +11,8 @@ namespace qconv::native {
 // Per phase and output channel, what turns a kernel's sums over (activation, weight - zero point)
 // into numbers. Each phase's tables are readable as far as kernels want it (see store.h), with
 // zeros beyond the channels; they are `phase_stride` numbers from those of the phase before. After
-// the last phase follow those of outputs that are in none, if there are any. All lie in memory of
-// the calling thread until its next call.
+// the last phase follow those of outputs that are in none of a transposed convolution. All lie in
+// memory of the calling thread until its next call.
 
 // number = sum * multiplier + offset, in float32.
 struct FloatFactors {
@@ -44,6 +44,10 @@ struct DoubleFactors {
 
 DoubleFactors double_factors(
     const PackedView& packed, const RunPhases& phases, const RunInput& input);
+
+// So many factors are readable, for kernels read whole vectors: up to the next block of channels
+// and one more.
+int64_t readable_channels(int64_t channels);
 
 // The weights' zero points; null where all are 0.
 const int32_t* weight_zero_point_table(const PackedView& packed);

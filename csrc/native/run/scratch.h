@@ -11,6 +11,7 @@ enum class ScratchUse {
   kSums,
   kActivation,
   kActivationSums,
+  kTapSums,
   kTail,
   kZeroPoints,
   kZeroPointPixel,
