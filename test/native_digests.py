@@ -29,9 +29,7 @@ def convolutions() -> Iterator[ConvCase]:
     yield large.but(
         name="large-first-layer", in_channels=3, out_channels=64, input_size=(64,), stride=(2,)
     )
-    yield large.but(
-        name="large-up", transposed=True, kernel=(4,), stride=(2,), input_size=(12, 19)
-    )
+    yield large.but(name="large-up", transposed=True, kernel=(4,), stride=(2,), input_size=(12, 19))
     yield large.but(
         name="large-up-pointwise",
         transposed=True,

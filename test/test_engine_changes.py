@@ -19,12 +19,7 @@ CASES = (
     ConvCase("1d", dims=1, in_channels=8, out_channels=4, padding=(1,), dilation=(2,)),
 )
 NAMES = (*ENGINES, "x86", "auto")
-PAIRS = [
-    (case, before, after)
-    for case in CASES
-    for before in ENGINES
-    for after in NAMES
-]
+PAIRS = [(case, before, after) for case in CASES for before in ENGINES for after in NAMES]
 pairs = pytest.mark.parametrize(
     ("case", "before", "after"), PAIRS, ids=["-".join(map(str, pair)) for pair in PAIRS]
 )
