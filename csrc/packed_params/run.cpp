@@ -1,40 +1,12 @@
 #include "packed_params/run.h"
 
-#include <ATen/native/quantized/cpu/QuantUtils.h>
-#include <ATen/ops/aminmax.h>
-#include <ATen/ops/quantize_per_tensor.h>
-
-#include <cmath>
-
-#include "conv/check.h"
 #include "conv/check_input.h"
 #include "engines/channels_last.h"
 #include "engines/convolve.h"
+#include "engines/dynamic_activation.h"
 #include "engines/verbose.h"
 
 namespace qconv {
-namespace {
-
-at::Tensor quantize_dynamically(std::string_view op, const at::Tensor& input, bool reduce_range) {
-  float smallest = 0;
-  float largest = 0;
-  if (input.numel() > 0) {
-    const auto [min, max] = at::aminmax(input);
-    smallest = min.item<float>();
-    largest = max.item<float>();
-  }
-  QCONV_CHECK_VALUE(
-      !std::isnan(smallest) && !std::isnan(largest), op, "input must be finite, got NaN");
-  QCONV_CHECK_VALUE(
-      std::isfinite(smallest) && std::isfinite(largest), op,
-      "input must be finite, got values from ", smallest, " to ", largest);
-  const quant_utils::TensorQuantizationParams parameters = quant_utils::ChooseQuantizationParams(
-      smallest, largest, /*qmin=*/0, /*qmax=*/255, /*preserve_sparsity=*/false,
-      /*force_scale_power_of_two=*/false, reduce_range);
-  return at::quantize_per_tensor(input, parameters.scale, parameters.zero_point, at::kQUInt8);
-}
-
-}  // namespace
 
 at::Tensor run_conv(
     std::string_view op, int op_dims, const ConvDescription& conv, const PackedConv& packed,
@@ -72,9 +44,7 @@ at::Tensor run_conv_dynamic(
   const RunShape shape = check_float_input(op, op_dims, conv.geometry, input);
   at::Tensor output = empty_output(op_dims, conv.geometry, shape, at::kFloat);
   if (shape.batch > 0) {
-    const at::Tensor quantized = quantize_dynamically(op, input.detach(), reduce_range);
-    const PreparedActivation activation = prepare_activation(
-        packed, quantized, {quantized.q_scale(), static_cast<int32_t>(quantized.q_zero_point())});
+    const PreparedActivation activation = quantize_dynamically(op, input, reduce_range);
     tell_of_run(op, packed, shape);
     packed.run_to_float(shape, activation.view, output.mutable_data_ptr<float>());
   }
