@@ -12,6 +12,8 @@
 
 #include "check.h"
 #include "guarded_memory.h"
+#include "native/cpu/instruction_set.h"
+#include "native/kernels/kernel_set.h"
 
 namespace qconv::native::test {
 namespace {
@@ -56,8 +58,9 @@ const Test kRange("the range", [] {
 });
 
 uint8_t quantized(float value, double scale, int32_t zero_point) {
-  const float quanta = value * (1 / static_cast<float>(scale));
-  return static_cast<uint8_t>(std::clamp(std::nearbyint(quanta) + zero_point, 0.0F, 255.0F));
+  const float quanta =
+      std::fma(value, 1 / static_cast<float>(scale), static_cast<float>(zero_point));
+  return static_cast<uint8_t>(std::clamp(std::nearbyint(quanta), 0.0F, 255.0F));
 }
 
 void check_quantize(int64_t batch, int64_t channels, int64_t pixels, bool channels_last) {
@@ -96,6 +99,27 @@ const Test kQuantize("quantization, in both orders", [] {
       check_quantize(1, channels, pixels, false);
       check_quantize(2, channels, pixels, true);
       check_quantize(3, channels, pixels, false);
+    }
+  }
+});
+
+const Test kSets("every instruction set", [] {
+  constexpr int64_t kCount = 70;
+  const GuardedMemory memory(kCount * sizeof(float));
+  auto* const values = memory.as<float>();
+  for (int64_t i = 0; i < kCount; ++i) {
+    values[i] = static_cast<float>(i * i - 500) / 4;
+  }
+  values[7] = std::numeric_limits<float>::quiet_NaN();
+  for (const InstructionSetEntry& entry : instruction_sets()) {
+    for (int64_t count = 0; entry.supported && count <= kCount; ++count) {
+      const GuardedMemory output(static_cast<size_t>(count));
+      const float* const last = values + kCount - count;
+      kernel_set(entry.set)->quantize(last, count, 2, 31, output.data());
+      for (int64_t i = 0; i < count; ++i) {
+        const uint8_t expected = last[i] != last[i] ? 0 : quantized(last[i], 0.5, 31);
+        CHECK_EQUAL(output.data()[i], expected, entry.name);
+      }
     }
   }
 });

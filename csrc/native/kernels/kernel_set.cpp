@@ -21,7 +21,8 @@ constexpr KernelSet kScalar{
     .dense_speed = {600, 100},
     .depthwise = depthwise_scalar,
     .depthwise_speed = {600, 100},
-    .pointwise = pointwise_scalar};
+    .pointwise = pointwise_scalar,
+    .quantize = quantize_scalar};
 
 #if defined(__x86_64__)
 constexpr KernelSet kAvx2{
@@ -33,14 +34,16 @@ constexpr KernelSet kAvx2{
     .all_below_128 = all_below_128_avx2,
     .depthwise = depthwise_avx2,
     .depthwise_speed = {20e3, 3e3},
-    .pointwise = pointwise_avx2};
+    .pointwise = pointwise_avx2,
+    .quantize = quantize_avx2};
 constexpr KernelSet kAvxVnni{
     .set = InstructionSet::kAvxVnni,
     .dense = dense_avx_vnni,
     .dense_speed = {80e3, 3e3},
     .depthwise = depthwise_avx_vnni,
     .depthwise_speed = {20e3, 3e3},
-    .pointwise = pointwise_avx2};
+    .pointwise = pointwise_avx2,
+    .quantize = quantize_avx2};
 constexpr KernelSpeed kDepthwiseAvx512{50e3, 6e3};
 constexpr KernelSet kAvx512Vnni{
     .set = InstructionSet::kAvx512Vnni,
@@ -48,7 +51,8 @@ constexpr KernelSet kAvx512Vnni{
     .dense_speed = {200e3, 6e3},
     .depthwise = depthwise_avx512_vnni,
     .depthwise_speed = kDepthwiseAvx512,
-    .pointwise = pointwise_avx512};
+    .pointwise = pointwise_avx512,
+    .quantize = quantize_avx512};
 // Depthwise convolutions have no sums that a tile could share among output channels.
 constexpr KernelSet kAmxInt8{
     .set = InstructionSet::kAmxInt8,
@@ -60,6 +64,7 @@ constexpr KernelSet kAmxInt8{
     .depthwise_speed = kDepthwiseAvx512,
     .depthwise_set = InstructionSet::kAvx512Vnni,
     .pointwise = pointwise_avx512,
+    .quantize = quantize_avx512,
     .request = request_amx};
 #endif
 

@@ -33,6 +33,7 @@ struct KernelSet {
   InstructionSet depthwise_set =
       set;  // whose it is: not every set has depthwise kernels of its own
   PointwiseKernel pointwise = nullptr;
+  QuantizeKernel quantize = nullptr;
   // Asks the operating system for the right to use it, where one must ask; false: refused.
   bool (*request)() = nullptr;
 };

@@ -36,10 +36,21 @@ struct PointwiseArguments {
 
 using PointwiseKernel = void (*)(const PointwiseArguments& arguments);
 
+// Quantizes float32 numbers: q = clamp(round_half_to_even(fma(value, inverse, zero_point)), 0,
+// 255), in float32. A NaN becomes 0. The memories don't overlap.
+using QuantizeKernel = void (*)(
+    const float* values, int64_t count, float inverse, int32_t zero_point, uint8_t* quantized);
+
 void pointwise_scalar(const PointwiseArguments& arguments);
+void quantize_scalar(
+    const float* values, int64_t count, float inverse, int32_t zero_point, uint8_t* quantized);
 #if defined(__x86_64__)
 void pointwise_avx2(const PointwiseArguments& arguments);
+void quantize_avx2(
+    const float* values, int64_t count, float inverse, int32_t zero_point, uint8_t* quantized);
 void pointwise_avx512(const PointwiseArguments& arguments);
+void quantize_avx512(
+    const float* values, int64_t count, float inverse, int32_t zero_point, uint8_t* quantized);
 #endif
 
 }  // namespace qconv::native

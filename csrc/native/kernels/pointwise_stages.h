@@ -226,6 +226,19 @@ void pointwise(const PointwiseArguments& arguments) {
   }
 }
 
+void quantize(
+    const float* __restrict__ values, int64_t count, float inverse, int32_t zero_point,
+    uint8_t* __restrict__ quantized) {
+  const auto shift = static_cast<float>(zero_point);
+  const float low = hidden(0.0F);
+  const float high = hidden(255.0F);
+  for (int64_t i = 0; i < count; ++i) {
+    const float quanta = fma_of(values[i], inverse, shift);
+    const float bounded = at_most(quanta > low ? quanta : low, high);
+    quantized[i] = static_cast<uint8_t>(rounded_bits(bounded));
+  }
+}
+
 #undef QCONV_INLINE
 
 }  // namespace

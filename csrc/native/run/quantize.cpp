@@ -5,7 +5,9 @@
 #include <limits>
 #include <mutex>
 
+#include "native/cpu/instruction_set.h"
 #include "native/cpu/vector_clones.h"
+#include "native/kernels/kernel_set.h"
 #include "native/rounding.h"
 #include "native/run/parts.h"
 
@@ -48,39 +50,15 @@ QCONV_VECTOR_CLONES void range_of(const float* values, int64_t count, Range& ran
   }
 }
 
-// What quantize_run takes of a scale and a zero point.
 struct Quantizer {
+  QuantizeKernel kernel;
   float inverse;
-  float low;  // of the rounded quotient
-  float high;
-  uint32_t zero_point;
+  int32_t zero_point;
 
-  Quantizer(double scale, int32_t zero_point)
-      : inverse(1.0F / static_cast<float>(scale)),
-        low(static_cast<float>(-zero_point)),
-        high(static_cast<float>(255 - zero_point)),
-        zero_point(static_cast<uint32_t>(zero_point)) {}
-};
-
-// Rounds by adding a number beside which only integers have bits: see pointwise_functions.h.
-QCONV_VECTOR_CLONES void quantize_run(
-    const float* __restrict__ from, int64_t count, const Quantizer& quantizer,
-    uint8_t* __restrict__ to) {
-  constexpr float kRounding = 0x1.8p23F;
-  const float inverse = quantizer.inverse;
-  const float low = quantizer.low;
-  const float high = quantizer.high;
-  const uint32_t zero_point = quantizer.zero_point;
-  for (int64_t i = 0; i < count; ++i) {
-    const float quanta = from[i] * inverse;
-    const float above = quanta < low ? low : quanta;
-    const float bounded = above > high ? high : above;
-    const float shifted = bounded + kRounding;
-    uint32_t bits;
-    __builtin_memcpy(&bits, &shifted, sizeof(bits));
-    to[i] = static_cast<uint8_t>(bits + zero_point);
+  void run(const float* values, int64_t count, uint8_t* quantized) const {
+    kernel(values, count, inverse, zero_point, quantized);
   }
-}
+};
 
 // [channels][pixels] bytes to [pixels][channels], rows `to_stride` apart.
 constexpr int64_t kSquare = 16;
@@ -175,8 +153,7 @@ void quantize_pixels(
   for (int64_t channel = 0; channel < activation.channels; channel += kChannels) {
     const int64_t count = std::min(kChannels, activation.channels - channel);
     for (int64_t i = 0; i < count; ++i) {
-      quantize_run(
-          image + (channel + i) * activation.pixels + first, pixels, quantizer, rows + i * kPixels);
+      quantizer.run(image + (channel + i) * activation.pixels + first, pixels, rows + i * kPixels);
     }
     transpose(rows, count, pixels, to + channel, activation.channels);
   }
@@ -206,15 +183,16 @@ Range find_range(const float* values, int64_t count, const ParallelFor& parallel
 void quantize(
     const FloatActivation& activation, double scale, int32_t zero_point, uint8_t* quantized,
     const ParallelFor& parallel_for) {
-  const Quantizer quantizer(scale, zero_point);
+  const Quantizer quantizer{
+      kernel_set(most_capable_instruction_set())->quantize, 1 / static_cast<float>(scale),
+      zero_point};
   const int64_t image = activation.channels * activation.pixels;
   if (activation.channels_last || activation.channels == 1 || activation.pixels == 1) {
     const int64_t count = activation.batch * image;
     for_each_part(parallel_for, ceil_divide(count, kPart), [&](int64_t begin, int64_t end) {
       const int64_t first = begin * kPart;
-      quantize_run(
-          activation.data + first, std::min(end * kPart, count) - first, quantizer,
-          quantized + first);
+      quantizer.run(
+          activation.data + first, std::min(end * kPart, count) - first, quantized + first);
     });
     return;
   }

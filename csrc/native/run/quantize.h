@@ -26,9 +26,9 @@ struct FloatActivation {
   bool channels_last = false;  // [batch, pixels, channels]
 };
 
-// q = clamp(round_half_to_even(value * (1 / scale)) + zero_point, 0, 255), the product and the
-// quotient in float32, as PyTorch's quantize_per_tensor does it: in the order
-// [batch, pixels, channels]. The values must be finite.
+// q = clamp(round_half_to_even(fma(value, 1 / scale, zero_point)), 0, 255), all in float32: what
+// PyTorch's quantize_per_tensor gives on x86-64 machines with FMA. In the order
+// [batch, pixels, channels].
 void quantize(
     const FloatActivation& activation, double scale, int32_t zero_point, uint8_t* quantized,
     const ParallelFor& parallel_for);

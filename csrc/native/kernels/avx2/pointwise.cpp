@@ -13,6 +13,11 @@ void pointwise_avx2(const PointwiseArguments& arguments) {
   pointwise(arguments);
 }
 
+void quantize_avx2(
+    const float* values, int64_t count, float inverse, int32_t zero_point, uint8_t* quantized) {
+  quantize(values, count, inverse, zero_point, quantized);
+}
+
 }  // namespace qconv::native
 
 #pragma GCC pop_options
