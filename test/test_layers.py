@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each folder of csrc, and the folders whose headers it may include beside its own.
 MAY_INCLUDE: dict[str, set[str]] = {
+    "drop_in": {"ops", "packed_params", "state", "engines", "conv"},
     "ops": {"packed_params", "plain", "state", "engines", "conv"},
     "packed_params": {"state", "engines", "conv"},
     "plain": {"engines", "conv"},
@@ -32,9 +33,13 @@ TORCH_FOLDERS = {"ATen", "c10", "caffe2", "torch"}
 
 # What registers something with torch, and the only folders that do it.
 REGISTRATIONS: list[tuple[str, re.Pattern[str], set[str]]] = [
-    ("an op schema", re.compile(r'"\s*[\w:.]+\([^"]*\)\s*->'), {"ops"}),
+    ("an op schema", re.compile(r'"\s*[\w:.]+\([^"]*\)\s*->'), {"ops", "drop_in"}),
     ("a class registration", re.compile(r"\bclass_\s*<"), {"packed_params"}),
-    ("a TORCH_LIBRARY block", re.compile(r"\bTORCH_LIBRARY\w*\s*\("), {"ops", "packed_params"}),
+    (
+        "a TORCH_LIBRARY block",
+        re.compile(r"\bTORCH_LIBRARY\w*\s*\("),
+        {"ops", "packed_params", "drop_in"},
+    ),
 ]
 
 # Folders of these trees explain themselves in a README.md; a docstring will do for Python packages,
@@ -161,6 +166,7 @@ def test_checker_accepts_a_tree_that_keeps_to_the_rules(clean_tree: Path) -> Non
         ("engines/fbgemm/bad.cpp", '#include "state/one.h"', "engines may not include state"),
         ("state/bad.cpp", '#include "engines/one.h"', "state may not include engines"),
         ("packed_params/bad.h", '#  include "ops/one.h"', "packed_params may not include ops"),
+        ("ops/bad.h", '#include "drop_in/one.h"', "ops may not include drop_in"),
         ("conv/bad.h", "#include <ops/one.h>", "conv may not include ops"),
         ("engines/bad.cpp", '#include "one.h"', "one.h, which is no path of a header in csrc"),
         ("native/bad.h", "#include <torch/library.h>", "torch/library.h, a header of torch"),

@@ -26,7 +26,7 @@ std::optional<std::string> default_engine() {
   return names[index];
 }
 
-// The engines to try, best first; none where the name is unknown.
+// The engines to try, best first.
 std::vector<const Engine*> candidates(const std::string& name, const ConvDescription& conv) {
   for (const Policy& policy : all_policies()) {
     if (name == policy.name) {
@@ -102,14 +102,19 @@ std::string asked_for_engine(const EngineRequest& request) {
   return from_context ? *from_context : request.saved_state.value_or("auto");
 }
 
+void check_engine_name(std::string_view op, const std::string& name) {
+  const std::vector<std::string> names = engine_names();
+  QCONV_CHECK_VALUE(
+      std::find(names.begin(), names.end(), name) != names.end(), op, "engine must be one of ",
+      joined(names, ", "), ", got '", name, "'");
+}
+
 EnginePacking pack_with_engine(
     std::string_view op, const EngineRequest& request,
     const std::shared_ptr<const ConvDescription>& conv, const at::Tensor& weight) {
   const std::string name = asked_for_engine(request);
+  check_engine_name(op, name);
   const std::vector<const Engine*> engines = candidates(name, *conv);
-  QCONV_CHECK_VALUE(
-      !engines.empty(), op, "engine must be one of ", joined(engine_names(), ", "), ", got '", name,
-      "'");
   const Choice choice = first_that_can(op, name, engines, *conv);
   EnginePacking packing{
       choice.engine->pack(op, conv, WeightSource(op, *conv, weight)), choice.engine->name(), name};

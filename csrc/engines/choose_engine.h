@@ -32,6 +32,9 @@ EnginePacking pack_with_engine(
     std::string_view op, const EngineRequest& request,
     const std::shared_ptr<const ConvDescription>& conv, const at::Tensor& weight);
 
+// Raises ValueError for a name that isn't an engine's or policy's.
+void check_engine_name(std::string_view op, const std::string& name);
+
 // The name that a request comes to.
 std::string asked_for_engine(const EngineRequest& request);
 

@@ -14,19 +14,28 @@
 
 namespace qconv {
 
-// The packed params that an op was given, whichever of its two types the object wears (see
-// PackedParams). PyTorch lets Python pass any object and fails on a wrong one in its own words.
-// Raises TypeError.
+// The object of this library that a value holds, whichever of its two types the object wears (see
+// PackedParams); nullptr where it holds something else.
+template <typename Params>
+Params* own_params(const c10::IValue& value) {
+  if (!value.isObject()) {
+    return nullptr;
+  }
+  const c10::ivalue::Object& object = value.toObjectRef();
+  const bool is_custom_class = object.slots().size() == 1 && object.getSlot(0).isCapsule();
+  return is_custom_class ? dynamic_cast<Params*>(object.getSlot(0).toCapsule().get()) : nullptr;
+}
+
+// The packed params that an op was given. PyTorch lets Python pass any object and fails on a wrong
+// one in its own words. Raises TypeError.
 template <typename Params>
 c10::intrusive_ptr<Params> packed_params_argument(std::string_view op, const c10::IValue& value) {
-  QCONV_CHECK_TYPE(value.isObject(), op, "packed params must be an object, got ", value.tagKind());
-  const c10::ivalue::Object& object = value.toObjectRef();
-  if (object.slots().size() == 1 && object.getSlot(0).isCapsule()) {
-    if (auto* params = dynamic_cast<Params*>(object.getSlot(0).toCapsule().get())) {
-      return c10::intrusive_ptr<Params>::reclaim_copy(params);
-    }
+  if (Params* const params = own_params<Params>(value)) {
+    return c10::intrusive_ptr<Params>::reclaim_copy(params);
   }
-  const std::string type = object.name().substr(object.name().rfind("classes.") + 8);
+  QCONV_CHECK_TYPE(value.isObject(), op, "packed params must be an object, got ", value.tagKind());
+  const std::string name = value.toObjectRef().name();
+  const std::string type = name.substr(name.rfind("classes.") + 8);
   QCONV_CHECK_TYPE(
       false, op, "packed params must be a torch_qconv_prepack.Conv", Params::kDims,
       "dPackedParams, got ", type,
@@ -55,6 +64,16 @@ c10::intrusive_ptr<Params> argument(
   return packed_params_argument<Params>(op, value);
 }
 
+template <typename Result>
+void push_result(torch::jit::Stack& stack, Result result) {
+  torch::jit::push(stack, std::move(result));
+}
+
+template <typename First, typename Second>
+void push_result(torch::jit::Stack& stack, std::tuple<First, Second> result) {
+  torch::jit::push(stack, std::get<0>(std::move(result)), std::get<1>(std::move(result)));
+}
+
 // kFunction as a kernel that takes its arguments from the interpreter's stack. Its first parameter
 // is the op's name, which the others follow.
 template <auto kFunction>
@@ -80,11 +99,7 @@ struct Boxed<kFunction> {
             op, torch::jit::peek(*stack, kIndex, kCount),
             std::type_identity<std::decay_t<Arguments>>())...);
     torch::jit::drop(*stack, kCount);
-    if constexpr (std::is_same_v<Result, at::Tensor>) {
-      torch::jit::push(*stack, std::move(result));
-    } else {
-      torch::jit::push(*stack, std::get<0>(std::move(result)), std::get<1>(std::move(result)));
-    }
+    push_result(*stack, std::move(result));
   }
 };
 

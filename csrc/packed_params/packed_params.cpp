@@ -2,27 +2,14 @@
 
 #include "conv/check.h"
 #include "conv/quantized_weight.h"
-#include "engines/fbgemm/stock_objects.h"
 #include "packed_params/run.h"
+#include "packed_params/stock_arguments.h"
 
 namespace qconv {
 namespace {
 
 torch::List<int64_t> to_list(const Dims& values) {
   return torch::List<int64_t>(c10::IntArrayRef(values));
-}
-
-// PyTorch's engines can't unpack all that they pack.
-template <int kSpatialDims>
-std::tuple<at::Tensor, std::optional<at::Tensor>> unpack_stock(
-    std::string_view op, ConvPackedParamsBase<kSpatialDims>& stock) {
-  try {
-    return stock.unpack();
-  } catch (const c10::Error& error) {
-    QCONV_CHECK_IMPLEMENTED(
-        false, op, "PyTorch can't unpack this object (", error.what_without_backtrace(),
-        "); pack the original weight with this package");
-  }
 }
 
 }  // namespace
@@ -58,23 +45,7 @@ auto PackedParams<kSpatialDims>::from_quantized(
     }
     return own->to_engine(op, *engine);
   }
-  const auto [weight, bias] = unpack_stock(op, *stock);
-  ConvArguments arguments;
-  arguments.conv_dims = kSpatialDims;
-  arguments.transposed = stock->transpose();
-  arguments.weight = weight;
-  arguments.bias = bias;
-  arguments.stride = stock->stride().vec();
-  arguments.padding = stock->padding().vec();
-  arguments.output_padding = stock->output_padding().vec();
-  arguments.dilation = stock->dilation().vec();
-  arguments.groups = stock->groups();
-  arguments.may_run_as_1d = may_have_been_1d(arguments);
-  QCONV_CHECK_IMPLEMENTED(
-      !stock_weight_is_lost(*stock, check_conv(op, arguments).description.geometry), op,
-      "PyTorch can't give back the weight of a transposed convolution with kernel height 2 "
-      "packed by its engine fbgemm; pack the original weight with this package");
-  return pack(op, arguments, {engine, std::nullopt});
+  return pack(op, stock_arguments(op, *stock), {engine, std::nullopt});
 }
 
 template <int kSpatialDims>

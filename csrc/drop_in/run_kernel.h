@@ -1,0 +1,67 @@
+#pragma once
+
+#include <string_view>
+#include <type_traits>
+
+#include "drop_in/stock_kernels.h"
+#include "ops/boxed.h"
+#include "packed_params/packed_params.h"
+
+namespace qconv {
+
+// Whether a value is an object of this package, in either of its two types.
+inline bool is_own(const c10::IValue& value) {
+  return own_params<PackedParams<2>>(value) != nullptr ||
+      own_params<PackedParams<3>>(value) != nullptr;
+}
+
+// An op that runs or unpacks packed params: with kFunction, as this package's op of that name does,
+// where they are this package's; as it did before where they are not.
+template <auto kFunction>
+struct DropInRun;
+
+template <
+    typename Result, typename... Arguments, Result (*kFunction)(std::string_view, Arguments...)>
+struct DropInRun<kFunction> {
+  static void call(
+      const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
+    if (is_own(torch::jit::peek(*stack, kParams, sizeof...(Arguments)))) {
+      Boxed<kFunction>::call(op, stack);
+    } else {
+      call_stock_kernel(op, keys, stack);
+    }
+  }
+
+ private:
+  template <typename Argument>
+  struct IsPointer : std::false_type {};
+  template <typename Params>
+  struct IsPointer<c10::intrusive_ptr<Params>> : std::true_type {};
+
+  // Which of the arguments the packed params are.
+  static constexpr size_t kParams = [] {
+    constexpr bool kIsParams[] = {IsPointer<std::decay_t<Arguments>>::value...};
+    size_t index = 0;
+    while (!kIsParams[index]) {
+      ++index;
+    }
+    return index;
+  }();
+};
+
+// An op whose only argument is packed params, and that PyTorch's kernel does right for every object
+// that has the type of its own class: objects of this package's class are handed on under that.
+inline void call_in_stock_guise(
+    const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
+  c10::IValue& value = stack->back();
+  const auto put_on_guise = [&value]<int kDims>(PackedParams<kDims>* params) {
+    if (params != nullptr) {
+      value = PackedParams<kDims>::StockPointer::reclaim_copy(params);
+    }
+  };
+  put_on_guise(own_params<PackedParams<2>>(value));
+  put_on_guise(own_params<PackedParams<3>>(value));
+  call_stock_kernel(op, keys, stack);
+}
+
+}  // namespace qconv
