@@ -37,8 +37,8 @@ native-sanitize: setup ## The same under AddressSanitizer and UndefinedBehaviorS
 	$(BIN)/cmake --build build/native-sanitize
 	$(BIN)/ctest --test-dir build/native-sanitize --output-on-failure
 
-stress: build ## Let eight threads share one object for 30 seconds on every engine.
-	QCONV_STRESS_SECONDS=30 $(BIN)/python -m pytest test/test_thread_stress.py
+stress: build ## Let threads share objects on every engine, and switch drop-in mode under them, for a minute.
+	QCONV_STRESS_SECONDS=30 $(BIN)/python -m pytest test/test_thread_stress.py test/test_drop_in_threads.py
 
 matrix: build ## Write docs/feature_matrix.md: which engine runs what, and how exactly.
 	$(BIN)/python test/matrix_page.py

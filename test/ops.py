@@ -98,3 +98,12 @@ def named(cases: Any) -> dict[str, Any]:
     """Arguments of pytest.mark.parametrize for a table of cases."""
     table: tuple[ConvCase, ...] = tuple(cases)
     return {"argvalues": table, "ids": [case.name for case in table]}
+
+
+def is_ours(params: Any) -> bool:
+    """Whether packed params, of whichever of the two types, are an object of this package."""
+    try:
+        qconv.describe(params)
+    except TypeError:
+        return False
+    return True

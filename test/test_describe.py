@@ -84,13 +84,19 @@ def test_describe_holds_what_the_methods_tell(case: ConvCase) -> None:
 
 
 def test_describe_refuses_other_things() -> None:
-    own = ops.pack(EXAMPLES[1].data())
+    data = EXAMPLES[1].data()
     for value, name in (
         (None, "NoneType"),
-        (own.weight(), "Tensor"),
-        (own.as_quantized(), "quantized.Conv2dPackedParamsBase"),
+        (data.weight, "Tensor"),
+        (ops.stock_pack(data, "fbgemm"), "quantized.Conv2dPackedParamsBase"),
     ):
         assert message(TypeError, lambda v=value: qconv.describe(v)) == (
             f"describe: params must be packed by this package, got {name}; "
             "from_quantized() packs PyTorch's own objects anew"
         )
+
+
+@every_example
+def test_describe_takes_objects_that_wear_pytorchs_type(case: ConvCase) -> None:
+    params = ops.pack(case.data())
+    assert qconv.describe(params.as_quantized()) == qconv.describe(params)

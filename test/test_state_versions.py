@@ -73,8 +73,18 @@ def test_states_of_other_objects_are_not_written(case: ConvCase) -> None:
     data = case.data()
     start = "get_state: params must be packed by this package, got "
     stock = ops.stock_pack(data, "qnnpack")
-    for other in (None, data.weight, ops.pack(data).as_quantized(), stock):
+    for other in (None, data.weight, stock):
         assert_raises(TypeError, start, lambda o=other: qconv.get_state(o))
+
+
+@every_example
+def test_state_of_an_object_that_wears_pytorchs_type_is_the_same(case: ConvCase) -> None:
+    params = ops.pack(case.data())
+    version, integers, tensors = qconv.get_state(params.as_quantized(), 3)
+    expected = qconv.get_state(params, 3)
+    assert (version, integers) == expected[:2]
+    for actual, wanted in zip(tensors, expected[2], strict=True):
+        assert actual is wanted is None or torch.equal(actual, wanted)
 
 
 def test_state_without_a_bias_may_end_in_an_empty_list() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from torch_qconv_prepack._params import PackedParams, check_params
+from torch_qconv_prepack._params import PackedParams, own_params
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def describe(params: PackedParams) -> ConvSummary:
     """Summarize a packed convolution.
 
     Args:
-        params: from a prepack op of this package, or loaded from a file.
+        params: from a prepack op of this package, or loaded from a file; also one that wears
+            PyTorch's type, as drop-in mode (:func:`torch_qconv_prepack.enable`) makes them.
 
     Returns:
         A dataclass whose ``str()`` reads well.
@@ -89,7 +90,7 @@ def describe(params: PackedParams) -> ConvSummary:
           weight: int8, per_tensor, symmetric; no bias
           packed: fbgemm (im2col), 24,628 bytes
     """
-    check_params("describe", params)
+    params, _ = own_params("describe", params)
     dims = params.conv_dims()
     zero_points = params.weight_zero_points()
     return ConvSummary(

@@ -45,7 +45,7 @@ def enable(engine: str | None = None) -> None:
         >>> import torch, torch_qconv_prepack as qconv
         >>> qconv.enable()
         >>> conv = torch.ao.nn.quantized.Conv2d(3, 8, 3)
-        >>> qconv.describe(qconv.from_quantized(conv._packed_params)).kind
+        >>> qconv.describe(conv._packed_params).kind
         'conv2d'
         >>> qconv.disable()
     """
@@ -87,7 +87,7 @@ def enabled(engine: str | None = None) -> Iterator[None]:
         >>> import torch, torch_qconv_prepack as qconv
         >>> with qconv.enabled(engine="fbgemm"):
         ...     conv = torch.ao.nn.quantized.Conv2d(3, 8, 3)
-        >>> qconv.from_quantized(conv._packed_params).engine()
+        >>> qconv.describe(conv._packed_params).engine
         'fbgemm'
     """
     ticket = _enter("enabled", engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, TypeAlias
 
 import torch
@@ -25,13 +26,19 @@ def class_name(params: object) -> str:
     return type(params).__name__
 
 
-def check_params(function: str, params: object) -> int:
-    """Spatial dimensions as stored (2 or 3) of packed params of this package; else TypeError."""
+def own_params(function: str, params: object) -> tuple[PackedParams, int]:
+    """Packed params of this package as its own class, and their spatial dimensions as stored.
+
+    Those that wear PyTorch's type, as drop-in mode makes them, are handed over to their own. Others
+    are a TypeError.
+    """
     name = class_name(params)
-    if name == "torch_qconv_prepack.Conv2dPackedParams":
-        return 2
-    if name == "torch_qconv_prepack.Conv3dPackedParams":
-        return 3
+    for dims in (2, 3):
+        if name == f"torch_qconv_prepack.Conv{dims}dPackedParams":
+            return params, dims
+        if name == f"quantized.Conv{dims}dPackedParamsBase":
+            with contextlib.suppress(TypeError):  # PyTorch's own
+                return getattr(torch.ops.torch_qconv_prepack, f"_own{dims}d")(params), dims
     raise TypeError(
         f"{function}: params must be packed by this package, got {name}; "
         "from_quantized() packs PyTorch's own objects anew"

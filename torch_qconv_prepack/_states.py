@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from torch_qconv_prepack._params import PackedParams, check_engine, check_params, class_name
+from torch_qconv_prepack._params import PackedParams, check_engine, class_name, own_params
 
 _ops = torch.ops.torch_qconv_prepack
 
@@ -29,7 +29,8 @@ def get_state(params: PackedParams, version: int | None = None) -> tuple[Any, ..
     """
     if version is not None and not isinstance(version, int):
         raise TypeError(f"get_state: version must be an integer, got {version!r}")
-    if check_params("get_state", params) == 2:
+    params, dims = own_params("get_state", params)
+    if dims == 2:
         return tuple(_ops._get_state2d(params, version))
     return tuple(_ops._get_state3d(params, version))
 

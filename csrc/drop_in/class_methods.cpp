@@ -23,7 +23,8 @@ c10::IValue state_of(std::string_view op, ConvPackedParamsBase<kSpatialDims>& pa
   if (const auto* own = dynamic_cast<PackedParams<kSpatialDims>*>(&params)) {
     return own->stock_state(op, std::nullopt);
   }
-  const CheckedConv checked = check_conv(op, stock_arguments(op, params));
+  const ConvArguments arguments = stock_arguments(op, params);  // owns the memory of all below
+  const CheckedConv checked = check_conv(op, arguments);
   const UnpackedConv unpacked{checked.description, checked.weight.contiguous(), ""};
   return write_state(op, unpacked, std::nullopt);
 }

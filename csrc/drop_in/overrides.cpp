@@ -29,114 +29,102 @@ struct Override {
   const char* name;
   const char* overload;
   c10::DispatchKey key;
-  c10::KernelFunction kernel;
+  KernelCode* code;
 };
 
 template <typename Ops>
-c10::KernelFunction packs() {
-  return c10::KernelFunction::makeFromBoxedFunction<&Boxed<&DropInPrepack<Ops>::forward>::call>();
-}
+constexpr KernelCode* kPacks = &drop_in_prepack<&DropInPrepack<Ops>::forward>;
 
 template <typename Ops>
-c10::KernelFunction packs_transposed() {
-  return c10::KernelFunction::makeFromBoxedFunction<
-      &Boxed<&DropInPrepack<Ops>::transposed>::call>();
-}
+constexpr KernelCode* kPacksTransposed = &drop_in_prepack<&DropInPrepack<Ops>::transposed>;
 
 template <auto kFunction>
-c10::KernelFunction runs() {
-  return c10::KernelFunction::makeFromBoxedFunction<&DropInRun<kFunction>::call>();
-}
+constexpr KernelCode* kRuns = &DropInRun<kFunction>::call;
 
-c10::KernelFunction tells() {
-  return c10::KernelFunction::makeFromBoxedFunction<&call_in_stock_guise>();
-}
+constexpr KernelCode* kTells = &call_in_stock_guise;
 
-// Every op of PyTorch's that makes or takes packed params of convolutions.
-std::vector<Override> overrides() {
-  return {
-      // clang-format off
+// Every op of PyTorch's that makes or takes packed params of convolutions, but for two that it
+// declares without a kernel: _quantized::conv3d and conv3d_relu.
+constexpr Override kOverrides[] = {
+    // clang-format off
       // Prepack
-      {"quantized::conv_prepack", "", kQuantized, packs<Conv2d>()},
-      {"quantized::conv1d_prepack", "", kQuantized, packs<Conv1d>()},
-      {"quantized::conv2d_prepack", "", kQuantized, packs<Conv2d>()},
-      {"quantized::conv3d_prepack", "", kQuantized, packs<Conv3d>()},
-      {"quantized::conv_transpose1d_prepack", "", kQuantized, packs_transposed<ConvTranspose1d>()},
-      {"quantized::conv_transpose2d_prepack", "", kQuantized, packs_transposed<ConvTranspose2d>()},
-      {"quantized::conv_transpose3d_prepack", "", kQuantized, packs_transposed<ConvTranspose3d>()},
-      {"_quantized::conv2d_prepack", "", kQuantized, packs<Conv2d>()},
-      {"_quantized::conv3d_prepack", "", kQuantized, packs<Conv3d>()},
-      {"_quantized::conv_transpose1d_prepack", "", kQuantized, packs_transposed<ConvTranspose1d>()},
-      {"_quantized::conv_transpose2d_prepack", "", kQuantized, packs_transposed<ConvTranspose2d>()},
-      {"_quantized::conv_transpose3d_prepack", "", kQuantized, packs_transposed<ConvTranspose3d>()},
+      {"quantized::conv_prepack", "", kQuantized, kPacks<Conv2d>},
+      {"quantized::conv1d_prepack", "", kQuantized, kPacks<Conv1d>},
+      {"quantized::conv2d_prepack", "", kQuantized, kPacks<Conv2d>},
+      {"quantized::conv3d_prepack", "", kQuantized, kPacks<Conv3d>},
+      {"quantized::conv_transpose1d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose1d>},
+      {"quantized::conv_transpose2d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose2d>},
+      {"quantized::conv_transpose3d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose3d>},
+      {"_quantized::conv2d_prepack", "", kQuantized, kPacks<Conv2d>},
+      {"_quantized::conv3d_prepack", "", kQuantized, kPacks<Conv3d>},
+      {"_quantized::conv_transpose1d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose1d>},
+      {"_quantized::conv_transpose2d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose2d>},
+      {"_quantized::conv_transpose3d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose3d>},
       // Run
-      {"quantized::conv1d", "", kQuantized, runs<&Conv1d::run<PostOp::kNone>>()},
-      {"quantized::conv2d", "new", kQuantized, runs<&Conv2d::run<PostOp::kNone>>()},
-      {"quantized::conv3d", "new", kQuantized, runs<&Conv3d::run<PostOp::kNone>>()},
-      {"quantized::conv1d_relu", "", kQuantized, runs<&Conv1d::run<PostOp::kRelu>>()},
-      {"quantized::conv2d_relu", "new", kQuantized, runs<&Conv2d::run<PostOp::kRelu>>()},
-      {"quantized::conv3d_relu", "new", kQuantized, runs<&Conv3d::run<PostOp::kRelu>>()},
-      {"quantized::conv_transpose1d", "", kQuantized, runs<&ConvTranspose1d::run<PostOp::kNone>>()},
-      {"quantized::conv_transpose2d", "", kQuantized, runs<&ConvTranspose2d::run<PostOp::kNone>>()},
-      {"quantized::conv_transpose3d", "", kQuantized, runs<&ConvTranspose3d::run<PostOp::kNone>>()},
-      {"_quantized::conv2d", "", kQuantized, runs<&Conv2d::run<PostOp::kNone>>()},
-      {"_quantized::conv3d", "", kQuantized, runs<&Conv3d::run<PostOp::kNone>>()},
-      {"_quantized::conv2d_relu", "", kQuantized, runs<&Conv2d::run<PostOp::kRelu>>()},
-      {"_quantized::conv3d_relu", "", kQuantized, runs<&Conv3d::run<PostOp::kRelu>>()},
-      {"_quantized::conv_transpose1d", "", kQuantized, runs<&ConvTranspose1d::run<PostOp::kNone>>()},
-      {"_quantized::conv_transpose2d", "", kQuantized, runs<&ConvTranspose2d::run<PostOp::kNone>>()},
+      {"quantized::conv1d", "", kQuantized, kRuns<&Conv1d::run<PostOp::kNone>>},
+      {"quantized::conv2d", "new", kQuantized, kRuns<&Conv2d::run<PostOp::kNone>>},
+      {"quantized::conv3d", "new", kQuantized, kRuns<&Conv3d::run<PostOp::kNone>>},
+      {"quantized::conv1d_relu", "", kQuantized, kRuns<&Conv1d::run<PostOp::kRelu>>},
+      {"quantized::conv2d_relu", "new", kQuantized, kRuns<&Conv2d::run<PostOp::kRelu>>},
+      {"quantized::conv3d_relu", "new", kQuantized, kRuns<&Conv3d::run<PostOp::kRelu>>},
+      {"quantized::conv_transpose1d", "", kQuantized, kRuns<&ConvTranspose1d::run<PostOp::kNone>>},
+      {"quantized::conv_transpose2d", "", kQuantized, kRuns<&ConvTranspose2d::run<PostOp::kNone>>},
+      {"quantized::conv_transpose3d", "", kQuantized, kRuns<&ConvTranspose3d::run<PostOp::kNone>>},
+      {"_quantized::conv2d", "", kQuantized, kRuns<&Conv2d::run<PostOp::kNone>>},
+      {"_quantized::conv2d_relu", "", kQuantized, kRuns<&Conv2d::run<PostOp::kRelu>>},
+      {"_quantized::conv_transpose1d", "", kQuantized, kRuns<&ConvTranspose1d::run<PostOp::kNone>>},
+      {"_quantized::conv_transpose2d", "", kQuantized, kRuns<&ConvTranspose2d::run<PostOp::kNone>>},
       // Run, the older form with the packed arguments repeated
-      {"quantized::conv2d", "", kQuantized, runs<&Conv2d::run_with_arguments<PostOp::kNone>>()},
-      {"quantized::conv3d", "", kQuantized, runs<&Conv3d::run_with_arguments<PostOp::kNone>>()},
-      {"quantized::conv2d_relu", "", kQuantized, runs<&Conv2d::run_with_arguments<PostOp::kRelu>>()},
-      {"quantized::conv3d_relu", "", kQuantized, runs<&Conv3d::run_with_arguments<PostOp::kRelu>>()},
+      {"quantized::conv2d", "", kQuantized, kRuns<&Conv2d::run_with_arguments<PostOp::kNone>>},
+      {"quantized::conv3d", "", kQuantized, kRuns<&Conv3d::run_with_arguments<PostOp::kNone>>},
+      {"quantized::conv2d_relu", "", kQuantized, kRuns<&Conv2d::run_with_arguments<PostOp::kRelu>>},
+      {"quantized::conv3d_relu", "", kQuantized, kRuns<&Conv3d::run_with_arguments<PostOp::kRelu>>},
       // Run and add a tensor
-      {"quantized::conv2d_add", "", kQuantized, runs<&Conv2d::run_add<PostOp::kNone>>()},
-      {"quantized::conv2d_add_relu", "", kQuantized, runs<&Conv2d::run_add<PostOp::kRelu>>()},
+      {"quantized::conv2d_add", "", kQuantized, kRuns<&Conv2d::run_add<PostOp::kNone>>},
+      {"quantized::conv2d_add_relu", "", kQuantized, kRuns<&Conv2d::run_add<PostOp::kRelu>>},
       // Run on float activations
-      {"quantized::conv1d_dynamic", "", kFloat, runs<&Conv1d::run_dynamic>()},
-      {"quantized::conv2d_dynamic", "", kFloat, runs<&Conv2d::run_dynamic>()},
-      {"quantized::conv3d_dynamic", "", kFloat, runs<&Conv3d::run_dynamic>()},
-      {"quantized::conv_transpose1d_dynamic", "", kFloat, runs<&ConvTranspose1d::run_dynamic>()},
-      {"quantized::conv_transpose2d_dynamic", "", kFloat, runs<&ConvTranspose2d::run_dynamic>()},
-      {"quantized::conv_transpose3d_dynamic", "", kFloat, runs<&ConvTranspose3d::run_dynamic>()},
+      {"quantized::conv1d_dynamic", "", kFloat, kRuns<&Conv1d::run_dynamic>},
+      {"quantized::conv2d_dynamic", "", kFloat, kRuns<&Conv2d::run_dynamic>},
+      {"quantized::conv3d_dynamic", "", kFloat, kRuns<&Conv3d::run_dynamic>},
+      {"quantized::conv_transpose1d_dynamic", "", kFloat, kRuns<&ConvTranspose1d::run_dynamic>},
+      {"quantized::conv_transpose2d_dynamic", "", kFloat, kRuns<&ConvTranspose2d::run_dynamic>},
+      {"quantized::conv_transpose3d_dynamic", "", kFloat, kRuns<&ConvTranspose3d::run_dynamic>},
       // Unpack
-      {"quantized::conv_unpack", "", kAny, runs<&Conv2d::unpack>()},
-      {"quantized::conv1d_unpack", "", kAny, runs<&Conv1d::unpack>()},
-      {"quantized::conv2d_unpack", "", kAny, runs<&Conv2d::unpack>()},
-      {"quantized::conv3d_unpack", "", kAny, runs<&Conv3d::unpack>()},
-      {"quantized::conv_transpose1d_unpack", "", kAny, runs<&ConvTranspose1d::unpack>()},
-      {"quantized::conv_transpose2d_unpack", "", kAny, runs<&ConvTranspose2d::unpack>()},
-      {"quantized::conv_transpose3d_unpack", "", kAny, runs<&ConvTranspose3d::unpack>()},
+      {"quantized::conv_unpack", "", kAny, kRuns<&Conv2d::unpack>},
+      {"quantized::conv1d_unpack", "", kAny, kRuns<&Conv1d::unpack>},
+      {"quantized::conv2d_unpack", "", kAny, kRuns<&Conv2d::unpack>},
+      {"quantized::conv3d_unpack", "", kAny, kRuns<&Conv3d::unpack>},
+      {"quantized::conv_transpose1d_unpack", "", kAny, kRuns<&ConvTranspose1d::unpack>},
+      {"quantized::conv_transpose2d_unpack", "", kAny, kRuns<&ConvTranspose2d::unpack>},
+      {"quantized::conv_transpose3d_unpack", "", kAny, kRuns<&ConvTranspose3d::unpack>},
       // Tell what was packed
-      {"quantized::conv2d_unpack_sizes", "", kAny, tells()},
-      {"quantized::conv2d_stride", "", kAny, tells()},
-      {"quantized::conv2d_padding", "", kAny, tells()},
-      {"quantized::conv2d_output_padding", "", kAny, tells()},
-      {"quantized::conv2d_dilation", "", kAny, tells()},
-      {"quantized::conv2d_groups", "", kAny, tells()},
-      {"quantized::conv2d_transpose", "", kAny, tells()},
-      {"quantized::conv3d_stride", "", kAny, tells()},
-      {"quantized::conv3d_padding", "", kAny, tells()},
-      {"quantized::conv3d_output_padding", "", kAny, tells()},
-      {"quantized::conv3d_dilation", "", kAny, tells()},
-      {"quantized::conv3d_groups", "", kAny, tells()},
-      {"quantized::conv3d_transpose", "", kAny, tells()},
-      {"quantized::conv_transpose2d_stride", "", kAny, tells()},
-      {"quantized::conv_transpose2d_padding", "", kAny, tells()},
-      {"quantized::conv_transpose2d_output_padding", "", kAny, tells()},
-      {"quantized::conv_transpose2d_dilation", "", kAny, tells()},
-      {"quantized::conv_transpose2d_groups", "", kAny, tells()},
-      {"quantized::conv_transpose2d_transpose", "", kAny, tells()},
-      {"quantized::conv_transpose3d_stride", "", kAny, tells()},
-      {"quantized::conv_transpose3d_padding", "", kAny, tells()},
-      {"quantized::conv_transpose3d_output_padding", "", kAny, tells()},
-      {"quantized::conv_transpose3d_dilation", "", kAny, tells()},
-      {"quantized::conv_transpose3d_groups", "", kAny, tells()},
-      {"quantized::conv_transpose3d_transpose", "", kAny, tells()},
-      // clang-format on
-  };
-}
+      {"quantized::conv2d_unpack_sizes", "", kAny, kTells},
+      {"quantized::conv2d_stride", "", kAny, kTells},
+      {"quantized::conv2d_padding", "", kAny, kTells},
+      {"quantized::conv2d_output_padding", "", kAny, kTells},
+      {"quantized::conv2d_dilation", "", kAny, kTells},
+      {"quantized::conv2d_groups", "", kAny, kTells},
+      {"quantized::conv2d_transpose", "", kAny, kTells},
+      {"quantized::conv3d_stride", "", kAny, kTells},
+      {"quantized::conv3d_padding", "", kAny, kTells},
+      {"quantized::conv3d_output_padding", "", kAny, kTells},
+      {"quantized::conv3d_dilation", "", kAny, kTells},
+      {"quantized::conv3d_groups", "", kAny, kTells},
+      {"quantized::conv3d_transpose", "", kAny, kTells},
+      {"quantized::conv_transpose2d_stride", "", kAny, kTells},
+      {"quantized::conv_transpose2d_padding", "", kAny, kTells},
+      {"quantized::conv_transpose2d_output_padding", "", kAny, kTells},
+      {"quantized::conv_transpose2d_dilation", "", kAny, kTells},
+      {"quantized::conv_transpose2d_groups", "", kAny, kTells},
+      {"quantized::conv_transpose2d_transpose", "", kAny, kTells},
+      {"quantized::conv_transpose3d_stride", "", kAny, kTells},
+      {"quantized::conv_transpose3d_padding", "", kAny, kTells},
+      {"quantized::conv_transpose3d_output_padding", "", kAny, kTells},
+      {"quantized::conv_transpose3d_dilation", "", kAny, kTells},
+      {"quantized::conv_transpose3d_groups", "", kAny, kTells},
+      {"quantized::conv_transpose3d_transpose", "", kAny, kTells},
+    // clang-format on
+};
 
 // torch warns when a kernel is overridden, which is what we are asked to do.
 class Silence final : public c10::WarningHandler {
@@ -150,15 +138,16 @@ std::vector<c10::RegistrationHandleRAII> override_ops() {
   Silence silence;
   const c10::WarningUtils::WarningHandlerGuard guard(&silence);
   [[maybe_unused]] static const bool kept = [&dispatcher] {
-    for (const Override& entry : overrides()) {
+    for (const Override& entry : kOverrides) {
       keep_stock_kernel(dispatcher.findSchemaOrThrow(entry.name, entry.overload), entry.key);
     }
     return true;
   }();
   std::vector<c10::RegistrationHandleRAII> handles;
-  for (Override& entry : overrides()) {
+  for (const Override& entry : kOverrides) {
+    const c10::OperatorHandle op = dispatcher.findSchemaOrThrow(entry.name, entry.overload);
     handles.push_back(dispatcher.registerImpl(
-        {entry.name, entry.overload}, entry.key, std::move(entry.kernel), std::nullopt, nullptr,
+        op.operator_name(), entry.key, with_code(op, entry.code), std::nullopt, nullptr,
         "torch_qconv_prepack's drop-in mode"));
   }
   return handles;

@@ -29,4 +29,11 @@ struct DropInPrepack {
   }
 };
 
+template <auto kFunction>
+void drop_in_prepack(
+    c10::OperatorKernel*, const c10::OperatorHandle& op, c10::DispatchKeySet,
+    torch::jit::Stack* stack) {
+  Boxed<kFunction>::call(op, stack);
+}
+
 }  // namespace qconv

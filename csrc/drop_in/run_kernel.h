@@ -24,7 +24,8 @@ template <
     typename Result, typename... Arguments, Result (*kFunction)(std::string_view, Arguments...)>
 struct DropInRun<kFunction> {
   static void call(
-      const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
+      c10::OperatorKernel*, const c10::OperatorHandle& op, c10::DispatchKeySet keys,
+      torch::jit::Stack* stack) {
     if (is_own(torch::jit::peek(*stack, kParams, sizeof...(Arguments)))) {
       Boxed<kFunction>::call(op, stack);
     } else {
@@ -52,7 +53,8 @@ struct DropInRun<kFunction> {
 // An op whose only argument is packed params, and that PyTorch's kernel does right for every object
 // that has the type of its own class: objects of this package's class are handed on under that.
 inline void call_in_stock_guise(
-    const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
+    c10::OperatorKernel*, const c10::OperatorHandle& op, c10::DispatchKeySet keys,
+    torch::jit::Stack* stack) {
   c10::IValue& value = stack->back();
   const auto put_on_guise = [&value]<int kDims>(PackedParams<kDims>* params) {
     if (params != nullptr) {

@@ -88,6 +88,13 @@ typename PackedParams<kSpatialDims>::Pointer from_quantized(
   return PackedParams<kSpatialDims>::from_quantized("from_quantized", stock, engine);
 }
 
+// The object as this package's class, whichever of its two types it wears.
+template <int kSpatialDims>
+typename PackedParams<kSpatialDims>::Pointer own(
+    std::string_view, const typename PackedParams<kSpatialDims>::Pointer& params) {
+  return params;
+}
+
 // One function for every backend and none of the autograd keys: a tensor that an op doesn't take,
 // such as a float or meta one, gets the op's own error and not the dispatcher's.
 template <typename Function>
@@ -238,11 +245,13 @@ TORCH_LIBRARY(torch_qconv_prepack, m) {
   define(
       m, "_from_quantized2d(" STOCK_PARAMS_2D " params, *, str? engine=None) -> " PARAMS_2D,
       TORCH_FN(from_quantized<2>));
+  define(m, "_own2d(" PARAMS_2D " params) -> " PARAMS_2D, BOXED(own<2>));
   define(m, "_get_state3d(" PARAMS_3D " params, int? version=None) -> Any", TORCH_FN(get_state<3>));
   define(m, "_from_state3d(Any state, *, str? engine=None) -> " PARAMS_3D, TORCH_FN(from_state<3>));
   define(
       m, "_from_quantized3d(" STOCK_PARAMS_3D " params, *, str? engine=None) -> " PARAMS_3D,
       TORCH_FN(from_quantized<3>));
+  define(m, "_own3d(" PARAMS_3D " params) -> " PARAMS_3D, BOXED(own<3>));
 
   // Engines; see torch_qconv_prepack/_engine_info.py
   define(m, "_engines() -> ((str, bool, bool, str, str, str)[])", TORCH_FN(engines));
