@@ -9,7 +9,7 @@ from conv_case import ConvCase
 def can_run(case: ConvCase, engine: str) -> bool:
     """Whether stock's engine can be compared with: it takes the case and leaves memory alone."""
     per_channel_transposed = case.transposed and case.per_channel
-    if engine == "fbgemm":
+    if engine in ("fbgemm", "x86"):  # x86 hands a part of its cases to fbgemm
         return not per_channel_transposed and not corrupts_memory(case)
     if engine == "qnnpack":
         # Reads past the scales of all groups but the first.
