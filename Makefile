@@ -8,7 +8,7 @@ CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev build demo test native native-sanitize stress matrix lint format bench \
-  bench-peers charts performance docs clean
+  bench-models bench-peers charts performance docs clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ native-sanitize: setup ## The same under AddressSanitizer and UndefinedBehaviorS
 	$(BIN)/cmake --build build/native-sanitize
 	$(BIN)/ctest --test-dir build/native-sanitize --output-on-failure
 
-stress: build ## Let threads share objects on every engine, and switch drop-in mode under them, for a minute.
+stress: build ## Let threads share objects on every engine, and switch drop-in mode under them.
 	QCONV_STRESS_SECONDS=30 $(BIN)/python -m pytest test/test_thread_stress.py test/test_drop_in_threads.py
 
 matrix: build ## Write docs/feature_matrix.md: which engine runs what, and how exactly.
@@ -56,6 +56,9 @@ format: setup-dev ## Format Python and C++, and apply ruff's safe fixes.
 
 bench: build ## Time networks' layers beside PyTorch's; BENCH_ARGS="--help" lists the options.
 	$(BIN)/python benchmarks/layers.py $(BENCH_ARGS)
+
+bench-models: build ## Time whole quantized networks of PyTorch's with drop-in mode off and on.
+	$(BIN)/python benchmarks/models.py $(BENCH_ARGS)
 
 bench-peers: setup ## Install OpenVINO and ONNX Runtime, which bench then times too.
 	$(BIN)/python -m pip install -r requirements-peers.txt
