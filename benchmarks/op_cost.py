@@ -5,7 +5,8 @@
 The layer has 8 input and 8 output channels, a 1x1 kernel and a 1x1 image: 64 multiply-adds. Beside
 this package's ops stand PyTorch's, and three ops that do little more than allocate an output,
 which is what any op costs that is called from Python. Rounds are interleaved; "beyond" is the
-difference to `aten.relu` in the same rounds.
+difference to `aten.relu` in the same rounds. "drop-in" is PyTorch's op with drop-in mode on, on an
+object of this package and on one of PyTorch's.
 """
 
 from __future__ import annotations
@@ -25,9 +26,19 @@ from rich.console import Console
 from suites import Layer
 from timing import FULL, QUICK, Call, Spread, interleaved
 
+import torch_qconv_prepack as qconv
+
 LAYER = Layer("conv2d", 1, 8, 8, 1, (1, 1), (1, 1), (0, 0), (1, 1), (1, 1))
 BASELINE = "aten.relu, uint8"
 STOCK_ENGINES = ("x86", "onednn", "fbgemm", "qnnpack")
+
+
+class DropInCall(Call):
+    """A call that is timed with drop-in mode on."""
+
+    def time_block(self, repetitions: int) -> float:
+        with qconv.enabled():
+            return super().time_block(repetitions)
 
 
 def calls(engine: str) -> dict[str, Call]:
@@ -39,7 +50,15 @@ def calls(engine: str) -> dict[str, Call]:
     }
     for name in STOCK_ENGINES:
         torch.backends.quantized.engine = name
-        found[f"stock {name}: conv2d_relu"] = _quantized(problem, torch.ops.quantized)
+        stock = _quantized(problem, torch.ops.quantized)
+        found[f"stock {name}: conv2d_relu"] = stock
+        if name == "x86":
+            found["drop-in: conv2d_relu, stock x86's object"] = DropInCall(
+                stock.function, stock.arguments
+            )
+    with qconv.enabled(engine=engine):
+        ours = _quantized(problem, torch.ops.quantized)
+    found["drop-in: conv2d_relu"] = DropInCall(ours.function, ours.arguments)
     if hasattr(torch.ops.onednn, "qconv_pointwise"):
         found["stock: onednn.qconv_pointwise"] = _plain(problem, torch.ops.onednn)
     return {name: call for name, call in found.items() if _runs(call)}

@@ -197,6 +197,12 @@ def test_packing_is_timed_into_reused_and_fresh_memory(figures: Path) -> None:
     assert set(measured["prepack_summary"]["gb_s"]) == {"1x1"}  # the depthwise weight is small
 
 
+def test_pytorchs_op_costs_less_on_our_objects_than_on_its_own(figures: Path) -> None:
+    found = json.loads((figures / "op_cost.json").read_text())["ops"]
+    ours = found["drop-in: conv2d_relu"]["microseconds"]
+    assert ours["high"] < found["stock x86: conv2d_relu"]["microseconds"]["low"]
+
+
 def test_tables_have_a_cell_for_each_column(figures: Path) -> None:
     for name in ("one_thread", "prepack"):
         result = json.loads((figures / f"{name}.json").read_text())

@@ -186,7 +186,7 @@ def test_bad_arguments_give_this_packages_errors(kind: Kind) -> None:
             ({"stride": [0] * kind.dims}, "stride must be "),
             ({"groups": 0}, "groups must be "),
             ({"bias": torch.ones(3)}, "bias must "),
-            ({"dilation": [1] * (kind.dims + 1)}, "dilation must "),
+            ({"dilation": [1] * (kind.dims + 2)}, "dilation must "),
         ):
             arguments = {
                 "weight": weight, "bias": None, "stride": lists[0], "padding": lists[1],
@@ -194,6 +194,27 @@ def test_bad_arguments_give_this_packages_errors(kind: Kind) -> None:
                 **({"output_padding": lists[2]} if kind.transposed else {}), **wrong,
             }  # fmt: skip
             assert_raises(ValueError, f"{kind}_prepack: {start}", lambda a=arguments: prepack(**a))
+
+
+def test_1d_ops_take_each_number_twice_as_pytorchs_functions_give_them() -> None:
+    case = ConvCase("pairs", dims=1, stride=(2,), padding=(1,))
+    data = case.data()
+    prepack = stock("conv1d_prepack")
+    with qconv.enabled():
+        params = prepack(data.weight, data.bias, [2, 2], [1, 1], [1, 1], 1)
+        start = "conv1d_prepack: stride must have 1 element, got 2 ([2, 1])"
+        unequal = data.weight, data.bias, [2, 1], [1], [1], 1
+        assert_raises(ValueError, start, lambda: prepack(*unequal))
+    assert qconv.describe(params).stride == (2,)
+    assert_matches(ops.stock_run(data, params), data.expected())
+
+
+def test_unpack_ops_take_objects_of_every_kind_as_pytorchs_modules_need() -> None:
+    data = EXAMPLES[4].data()
+    assert kind_of(data) == "conv_transpose2d"
+    with qconv.enabled():
+        weight, _ = stock("conv2d_unpack")(pack_by_pytorchs_op(data))
+    assert torch.equal(weight, data.weight)
 
 
 @every_example

@@ -32,14 +32,17 @@ struct Override {
   KernelCode* code;
 };
 
-template <typename Ops>
-constexpr KernelCode* kPacks = &drop_in_prepack<&DropInPrepack<Ops>::forward>;
+template <int kDims>
+constexpr KernelCode* kPacks = &drop_in_prepack<&DropInPrepack<kDims, false>::forward>;
 
-template <typename Ops>
-constexpr KernelCode* kPacksTransposed = &drop_in_prepack<&DropInPrepack<Ops>::transposed>;
+template <int kDims>
+constexpr KernelCode* kPacksTransposed = &drop_in_prepack<&DropInPrepack<kDims, true>::transposed>;
 
 template <auto kFunction>
 constexpr KernelCode* kRuns = &DropInRun<kFunction>::call;
+
+template <int kDims>
+constexpr KernelCode* kUnpacks = &DropInRun<&unpack_any<kDims>>::call;
 
 constexpr KernelCode* kTells = &call_in_stock_guise;
 
@@ -48,18 +51,18 @@ constexpr KernelCode* kTells = &call_in_stock_guise;
 constexpr Override kOverrides[] = {
     // clang-format off
       // Prepack
-      {"quantized::conv_prepack", "", kQuantized, kPacks<Conv2d>},
-      {"quantized::conv1d_prepack", "", kQuantized, kPacks<Conv1d>},
-      {"quantized::conv2d_prepack", "", kQuantized, kPacks<Conv2d>},
-      {"quantized::conv3d_prepack", "", kQuantized, kPacks<Conv3d>},
-      {"quantized::conv_transpose1d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose1d>},
-      {"quantized::conv_transpose2d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose2d>},
-      {"quantized::conv_transpose3d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose3d>},
-      {"_quantized::conv2d_prepack", "", kQuantized, kPacks<Conv2d>},
-      {"_quantized::conv3d_prepack", "", kQuantized, kPacks<Conv3d>},
-      {"_quantized::conv_transpose1d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose1d>},
-      {"_quantized::conv_transpose2d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose2d>},
-      {"_quantized::conv_transpose3d_prepack", "", kQuantized, kPacksTransposed<ConvTranspose3d>},
+      {"quantized::conv_prepack", "", kQuantized, kPacks<2>},
+      {"quantized::conv1d_prepack", "", kQuantized, kPacks<1>},
+      {"quantized::conv2d_prepack", "", kQuantized, kPacks<2>},
+      {"quantized::conv3d_prepack", "", kQuantized, kPacks<3>},
+      {"quantized::conv_transpose1d_prepack", "", kQuantized, kPacksTransposed<1>},
+      {"quantized::conv_transpose2d_prepack", "", kQuantized, kPacksTransposed<2>},
+      {"quantized::conv_transpose3d_prepack", "", kQuantized, kPacksTransposed<3>},
+      {"_quantized::conv2d_prepack", "", kQuantized, kPacks<2>},
+      {"_quantized::conv3d_prepack", "", kQuantized, kPacks<3>},
+      {"_quantized::conv_transpose1d_prepack", "", kQuantized, kPacksTransposed<1>},
+      {"_quantized::conv_transpose2d_prepack", "", kQuantized, kPacksTransposed<2>},
+      {"_quantized::conv_transpose3d_prepack", "", kQuantized, kPacksTransposed<3>},
       // Run
       {"quantized::conv1d", "", kQuantized, kRuns<&Conv1d::run<PostOp::kNone>>},
       {"quantized::conv2d", "new", kQuantized, kRuns<&Conv2d::run<PostOp::kNone>>},
@@ -90,13 +93,13 @@ constexpr Override kOverrides[] = {
       {"quantized::conv_transpose2d_dynamic", "", kFloat, kRuns<&ConvTranspose2d::run_dynamic>},
       {"quantized::conv_transpose3d_dynamic", "", kFloat, kRuns<&ConvTranspose3d::run_dynamic>},
       // Unpack
-      {"quantized::conv_unpack", "", kAny, kRuns<&Conv2d::unpack>},
-      {"quantized::conv1d_unpack", "", kAny, kRuns<&Conv1d::unpack>},
-      {"quantized::conv2d_unpack", "", kAny, kRuns<&Conv2d::unpack>},
-      {"quantized::conv3d_unpack", "", kAny, kRuns<&Conv3d::unpack>},
-      {"quantized::conv_transpose1d_unpack", "", kAny, kRuns<&ConvTranspose1d::unpack>},
-      {"quantized::conv_transpose2d_unpack", "", kAny, kRuns<&ConvTranspose2d::unpack>},
-      {"quantized::conv_transpose3d_unpack", "", kAny, kRuns<&ConvTranspose3d::unpack>},
+      {"quantized::conv_unpack", "", kAny, kUnpacks<2>},
+      {"quantized::conv1d_unpack", "", kAny, kUnpacks<1>},
+      {"quantized::conv2d_unpack", "", kAny, kUnpacks<2>},
+      {"quantized::conv3d_unpack", "", kAny, kUnpacks<3>},
+      {"quantized::conv_transpose1d_unpack", "", kAny, kUnpacks<1>},
+      {"quantized::conv_transpose2d_unpack", "", kAny, kUnpacks<2>},
+      {"quantized::conv_transpose3d_unpack", "", kAny, kUnpacks<3>},
       // Tell what was packed
       {"quantized::conv2d_unpack_sizes", "", kAny, kTells},
       {"quantized::conv2d_stride", "", kAny, kTells},

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 
 #include "drop_in/stock_kernels.h"
@@ -49,6 +51,15 @@ struct DropInRun<kFunction> {
     return index;
   }();
 };
+
+// Unpacks an object of any kind of convolution with kDims dimensions as stored: PyTorch's modules
+// of transposed convolutions call conv2d_unpack.
+template <int kDims>
+std::tuple<at::Tensor, std::optional<at::Tensor>> unpack_any(
+    std::string_view, const typename PackedParams<(kDims == 3) ? 3 : 2>::Pointer& params) {
+  auto [weight, bias] = params->unpack();
+  return {kDims == 1 ? weight.squeeze(2) : weight, bias};
+}
 
 // An op whose only argument is packed params, and that PyTorch's kernel does right for every object
 // that has the type of its own class: objects of this package's class are handed on under that.
