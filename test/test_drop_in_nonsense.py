@@ -81,3 +81,28 @@ def test_a_zero_ends_in_an_error_and_not_in_a_crash(stride: int, groups: int) ->
 
     assert run("off").returncode < 0
     assert "ValueError: conv2d_prepack: " in run("on").stderr
+
+
+ADDING = """
+import sys
+import torch
+torch.backends.quantized.engine = "fbgemm"
+weight = torch._make_per_tensor_quantized_tensor(torch.ones(8, 8, 1, 1, dtype=torch.int8), 0.1, 0)
+x = torch._make_per_tensor_quantized_tensor(torch.ones(1, 8, 4, 4, dtype=torch.uint8), 0.1, 0)
+params = torch.ops.quantized.conv2d_prepack(weight, None, [1, 1], [0, 0], [1, 1], 1)
+torch.backends.quantized.engine = "onednn"
+if sys.argv[1] == "on":
+    import torch_qconv_prepack
+    torch_qconv_prepack.enable()
+torch.ops.quantized.conv2d_add(x, x, params, 0.1, 0)
+"""
+
+
+def test_adding_to_an_object_of_another_engine_ends_in_an_error_and_not_in_a_crash() -> None:
+    def run(mode: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "ignore", "-c", ADDING, mode]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run("off").returncode < 0
+    words = "NotImplementedError: quantized::conv2d_add: packed params must be packed by PyTorch's"
+    assert words in run("on").stderr

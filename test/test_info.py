@@ -31,6 +31,7 @@ KEYS: dict[str, set[str]] = {
     "default_engine": {"name", "source"},
     "environment": {
         "TORCH_QCONV_ENGINE",
+        "TORCH_QCONV_ENABLE",
         "TORCH_QCONV_ISA",
         "TORCH_QCONV_VERBOSE",
         "FBGEMM_ENABLE_INSTRUCTIONS",

@@ -2,9 +2,9 @@
 
 #include <ATen/core/boxing/BoxedKernel.h>
 
-#include <string>
-#include <utility>
+#include <optional>
 
+#include "drop_in/add_kernel.h"
 #include "drop_in/prepack_kernel.h"
 #include "drop_in/run_kernel.h"
 #include "drop_in/stock_kernels.h"
@@ -40,6 +40,9 @@ constexpr KernelCode* kPacksTransposed = &drop_in_prepack<&DropInPrepack<kDims, 
 
 template <auto kFunction>
 constexpr KernelCode* kRuns = &DropInRun<kFunction>::call;
+
+template <auto kFunction>
+constexpr KernelCode* kAdds = &drop_in_add<kFunction>;
 
 template <int kDims>
 constexpr KernelCode* kUnpacks = &DropInRun<&unpack_any<kDims>>::call;
@@ -83,8 +86,8 @@ constexpr Override kOverrides[] = {
       {"quantized::conv2d_relu", "", kQuantized, kRuns<&Conv2d::run_with_arguments<PostOp::kRelu>>},
       {"quantized::conv3d_relu", "", kQuantized, kRuns<&Conv3d::run_with_arguments<PostOp::kRelu>>},
       // Run and add a tensor
-      {"quantized::conv2d_add", "", kQuantized, kRuns<&Conv2d::run_add<PostOp::kNone>>},
-      {"quantized::conv2d_add_relu", "", kQuantized, kRuns<&Conv2d::run_add<PostOp::kRelu>>},
+      {"quantized::conv2d_add", "", kQuantized, kAdds<&Conv2d::run_add<PostOp::kNone>>},
+      {"quantized::conv2d_add_relu", "", kQuantized, kAdds<&Conv2d::run_add<PostOp::kRelu>>},
       // Run on float activations
       {"quantized::conv1d_dynamic", "", kFloat, kRuns<&Conv1d::run_dynamic>},
       {"quantized::conv2d_dynamic", "", kFloat, kRuns<&Conv2d::run_dynamic>},

@@ -13,8 +13,8 @@ namespace qconv {
 
 // Whether a value is an object of this package, in either of its two types.
 inline bool is_own(const c10::IValue& value) {
-  return own_params<PackedParams<2>>(value) != nullptr ||
-      own_params<PackedParams<3>>(value) != nullptr;
+  return params_in<PackedParams<2>>(value) != nullptr ||
+      params_in<PackedParams<3>>(value) != nullptr;
 }
 
 // An op that runs or unpacks packed params: with kFunction, as this package's op of that name does,
@@ -72,8 +72,8 @@ inline void call_in_stock_guise(
       value = PackedParams<kDims>::StockPointer::reclaim_copy(params);
     }
   };
-  put_on_guise(own_params<PackedParams<2>>(value));
-  put_on_guise(own_params<PackedParams<3>>(value));
+  put_on_guise(params_in<PackedParams<2>>(value));
+  put_on_guise(params_in<PackedParams<3>>(value));
   call_stock_kernel(op, keys, stack);
 }
 

@@ -14,10 +14,10 @@
 
 namespace qconv {
 
-// The object of this library that a value holds, whichever of its two types the object wears (see
-// PackedParams); nullptr where it holds something else.
+// The object of class Params that a value holds, whichever of its two types an object of this
+// library wears (see PackedParams); nullptr where it holds something else.
 template <typename Params>
-Params* own_params(const c10::IValue& value) {
+Params* params_in(const c10::IValue& value) {
   if (!value.isObject()) {
     return nullptr;
   }
@@ -30,7 +30,7 @@ Params* own_params(const c10::IValue& value) {
 // one in its own words. Raises TypeError.
 template <typename Params>
 c10::intrusive_ptr<Params> packed_params_argument(std::string_view op, const c10::IValue& value) {
-  if (Params* const params = own_params<Params>(value)) {
+  if (Params* const params = params_in<Params>(value)) {
     return c10::intrusive_ptr<Params>::reclaim_copy(params);
   }
   QCONV_CHECK_TYPE(value.isObject(), op, "packed params must be an object, got ", value.tagKind());

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from torch_qconv_prepack import _library
+from torch_qconv_prepack import _drop_in, _library
 from torch_qconv_prepack._default_engine import VARIABLE, default_engine, default_engine_source
 from torch_qconv_prepack._engine_info import engines
 
@@ -18,6 +18,7 @@ from .cpu import cpu_features, cpu_model
 # Environment variables that change which code runs, or how fast.
 ENVIRONMENT = (
     VARIABLE,
+    _drop_in.VARIABLE,
     "TORCH_QCONV_ISA",
     "TORCH_QCONV_VERBOSE",
     "FBGEMM_ENABLE_INSTRUCTIONS",
