@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import copy
 import io
+from typing import Any
 
 import ops
 import pytest
 import torch
-from quantized_networks import FORMS, LAYERS, QUANTIZED, image, packed_params, quantized_eagerly
+from quantized_networks import (
+    FORMS,
+    LAYERS,
+    QUANTIZED,
+    Plain,
+    image,
+    packed_params,
+    quantized_eagerly,
+)
 from torch import Tensor, nn
 from torch.ao.quantization import (
     DeQuantStub,
     QuantStub,
     convert,
     default_dynamic_qconfig,
+    default_qconfig,
     get_default_qconfig,
     prepare,
     quantize_dynamic,
+    quantize_jit,
 )
 
 import torch_qconv_prepack as qconv
@@ -27,6 +38,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*torch.ao.quantization is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*use quant_min and quant_max:UserWarning"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*instance-level annotations:UserWarning"),
 ]
 
@@ -168,6 +180,26 @@ def test_a_transposed_model_is_right_where_pytorch_is_wrong() -> None:
 
     assert error(stock(image())) > 10
     assert error(ours(image())) < 1.5
+
+
+def quantized_as_a_graph() -> Any:
+    torch.manual_seed(7)
+    scripted = torch.jit.script(Plain().eval())
+    return quantize_jit(scripted, {"": default_qconfig}, lambda m, x: m(x), [image()])
+
+
+def test_graph_mode_folds_packed_weights_of_this_package() -> None:
+    with ops.stock_engine("fbgemm"):
+        expected = quantized_as_a_graph()(image())
+        with qconv.enabled():
+            model = quantized_as_a_graph()
+            y = model(image())
+    names = [node.s("name") for node in model.graph.findAllNodes("prim::GetAttr")]
+    packed = [model._c.getattr(name) for name in names if "packed" in name]
+    assert len(packed) == len(LAYERS)
+    assert all(map(ops.is_ours, packed))
+    step = float(expected.abs().max()) / 128
+    assert_near(y, expected, step)
 
 
 def test_compiled_models_break_the_graph_and_are_right() -> None:

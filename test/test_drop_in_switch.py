@@ -84,13 +84,6 @@ def test_an_error_in_a_block_ends_it() -> None:
     assert not packs_here()
 
 
-def test_a_decorated_function_runs_inside_a_block_of_its_own() -> None:
-    decorated = qconv.enabled(engine="fbgemm")(engine_that_packs)
-    for _ in range(2):
-        assert decorated() == "fbgemm"
-        assert not packs_here()
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_engine_packs_that_was_named(engine: str) -> None:
     with qconv.enabled(engine=engine):

@@ -71,7 +71,7 @@ def disable() -> None:
 
 @contextmanager
 def enabled(engine: str | None = None) -> Iterator[None]:
-    """Turn drop-in mode on inside a ``with`` block or a decorated function.
+    """Turn drop-in mode on inside a ``with`` block.
 
     It is on for the whole process, other threads included, until the last block is left and
     :func:`disable` has undone :func:`enable`. Blocks may be nested, and overlap in any way.

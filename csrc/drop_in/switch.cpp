@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "conv/check.h"
@@ -40,8 +41,9 @@ int64_t enable_drop_in(std::optional<std::string> engine) {
   Switch& mode = the_switch();
   const std::lock_guard<std::mutex> lock(mode.mutex);
   if (mode.tickets.empty()) {
-    mode.overrides = override_ops();
+    std::vector<c10::RegistrationHandleRAII> overrides = override_ops();
     replace_class_methods();
+    mode.overrides = std::move(overrides);
   }
   set_drop_in_engine(engine);
   mode.tickets.push_back({mode.next_number++, std::move(engine)});
