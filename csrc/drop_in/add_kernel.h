@@ -29,7 +29,7 @@ void drop_in_add(
     torch::jit::Stack* stack) {
   const c10::IValue& params = torch::jit::peek(*stack, 2, 5);
   QCONV_CHECK_IMPLEMENTED(
-      is_own(params) || !crashes_stock_add(params), op.operator_name().name,
+      is_own(params) || !crashes_stock_add(params), op_name(op),
       "packed params must be packed by PyTorch's engine onednn or by this package, got ones of "
       "another engine of PyTorch's; copy.deepcopy() packs them anew while drop-in mode is on");
   DropInRun<kFunction>::call(object, op, keys, stack);

@@ -14,6 +14,12 @@
 
 namespace qconv {
 
+// What messages call an op: its name without the namespace.
+inline std::string_view op_name(const c10::OperatorHandle& handle) {
+  const std::string_view qualified_name = handle.operator_name().name;
+  return qualified_name.substr(qualified_name.find("::") + 2);
+}
+
 // The object of class Params that a value holds, whichever of its two types an object of this
 // library wears (see PackedParams); nullptr where it holds something else.
 template <typename Params>
@@ -91,8 +97,7 @@ struct Boxed<kFunction> {
   static void call(
       const c10::OperatorHandle& handle, torch::jit::Stack* stack, std::index_sequence<kIndex...>) {
     constexpr size_t kCount = sizeof...(Arguments);
-    const std::string_view qualified_name = handle.operator_name().name;
-    const std::string_view op = qualified_name.substr(qualified_name.find("::") + 2);
+    const std::string_view op = op_name(handle);
     Result result = kFunction(
         op,
         argument(
