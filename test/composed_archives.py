@@ -5,11 +5,12 @@ from __future__ import annotations
 import pickle
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from torch_qconv_prepack.checkpoint import read_states
+from torch_qconv_prepack.checkpoint import read, read_states
 from torch_qconv_prepack.checkpoint._nodes import Global, Node, PersistentId
 
 CLASS_NAME = "__torch__.torch.classes.quantized.Conv2dPackedParamsBase"
@@ -103,6 +104,28 @@ def write_archive(path: Path, tree: object, **members: bytes) -> None:
             archive.writestr(f"archive/{name}", data)
 
 
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+
+
+def pickled(tree: object) -> bytes:
+    """One whole pickle."""
+    return b"\x80\x02" + assemble(tree) + b"."
+
+
+def write_stream(
+    path: Path,
+    tree: object,
+    storages: list[tuple[str, int, bytes]],
+    head: tuple[object, ...] = (MAGIC, PROTOCOL, {"little_endian": True}),
+    keys: object = None,
+) -> None:
+    """Write the container before PyTorch 1.6; storages: key, count to state, and bytes."""
+    keys = [key for key, _, _ in storages] if keys is None else keys
+    content = b"".join(map(pickled, (*head, tree, keys)))
+    content += b"".join(struct.pack("<q", count) + data for _, count, data in storages)
+    path.write_bytes(content)
+
+
 DIRECTORY_FIELDS = {
     "flags": (8, "<H"),
     "method": (10, "<H"),
@@ -125,11 +148,18 @@ def edit_directory(path: Path, name: str, **fields: int) -> None:
     path.write_bytes(data)
 
 
-def refusal(path: Path) -> str:
-    """Return the text with which `path` is refused, without its head."""
-    with pytest.raises(ValueError, match=r"^read_states: ") as error:
-        read_states(path)
-    return str(error.value).removeprefix(f"read_states: {path}: ")
+def refusal(path: Path, *functions: Callable[[Path], object]) -> str:
+    """Return the text with which the functions, by default all readers, refuse `path`.
+
+    Without its head, which has the function's name.
+    """
+    texts = set()
+    for function in functions or (read_states, read):
+        with pytest.raises(ValueError, match=rf"^{function.__name__}: ") as error:
+            function(path)
+        texts.add(str(error.value).removeprefix(f"{function.__name__}: {path}: "))
+    (text,) = texts
+    return text
 
 
 def nest(depth: int) -> object:

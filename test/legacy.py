@@ -34,7 +34,7 @@ class Config:
 
 @dataclass(frozen=True)
 class LegacyFile:
-    """One archive. `kind` is raw, obj, freeze (packed objects) or mod (a module tuple)."""
+    """One archive. `kind`: raw, obj, freeze (packed objects), mod, pkl (modules), sd (tensors)."""
 
     path: Path
     expected_path: Path
@@ -59,8 +59,12 @@ class LegacyFile:
         return 3 if "3d" in self.op else 2
 
 
+KINDS = ("raw", "obj", "freeze", "mod", "pkl", "sd")
+
+
 def legacy_files(*kinds: str) -> list[LegacyFile]:
-    """Return the files of these kinds."""
+    """Return the files of these kinds, by default of all."""
+    kinds = kinds or KINDS
     folders = [DATA]
     if more := os.environ.get("QCONV_LEGACY_DIR"):
         folders.append(Path(more))

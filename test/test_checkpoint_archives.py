@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import torch
 from composed_archives import (
     edit_directory,
     packed,
@@ -20,9 +19,9 @@ from composed_archives import (
 
 from torch_qconv_prepack.checkpoint import read_states
 
-NO_ZIP = (
-    "expected a zip archive, as torch.save and torch.jit.save write it since PyTorch 1.6, "
-    "got a file without a readable zip directory ("
+NEITHER = (
+    "expected a file of torch.save or torch.jit.save, which is a zip archive or, before "
+    "PyTorch 1.6, begins with a pickle, got neither ("
 )
 SCATTERED = (
     "archive must have its members in the file, one after the other, "
@@ -42,7 +41,7 @@ COMPRESSED = " must be stored uncompressed, got it compressed"
         (
             "data/0",
             {"size": 5, "crc": 0},
-            "'p': storage 'data/0' must have 6 elements of torch.qint8, got 5 bytes",
+            "'p': storage 'data/0' must have 6 elements of torch.int8, got 5 bytes",
         ),
         ("data/0", {"size": 2**31}, SCATTERED),
         ("data/0", {"offset": 2**31}, SCATTERED),
@@ -72,8 +71,10 @@ def test_member_cut_by_the_end_of_the_file_is_refused(tmp_path: Path) -> None:
 
 def test_file_that_is_no_pytorch_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "f.pt"
-    torch.save({"p": 1}, path, _use_new_zipfile_serialization=False)
-    assert refusal(path) == NO_ZIP + "File is not a zip file)"
+    path.write_bytes(b"")
+    assert refusal(path) == NEITHER + "File is not a zip file)"
+    path.write_bytes(b"PK\x03\x04 no more than the beginning of a zip archive")
+    assert refusal(path) == NEITHER + "File is not a zip file)"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("data.pkl", b"N.")
     assert refusal(path) == "archive must have a member data.pkl in its top folder, got none"

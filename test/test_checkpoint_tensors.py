@@ -66,11 +66,11 @@ UNSOUND_TENSORS = [
     ),
     (
         weight(storage(count=5), (1, 1), (1, 1)),
-        "storage 'data/0' must have 5 elements of torch.qint8, got 6 bytes",
+        "storage 'data/0' must have 5 elements of torch.int8, got 6 bytes",
     ),
     (
         weight(storage(count=2**80)),
-        "storage 'data/0' must have an integer of 81 bits elements of torch.qint8, got 6 bytes",
+        "storage 'data/0' must have an integer of 81 bits elements of torch.int8, got 6 bytes",
     ),
     (
         weight(storage(key="../0")),
@@ -120,11 +120,29 @@ UNSOUND_TENSORS = [
         weight(quantizer=per_channel(zero_points=SCALES)),
         "zero_points must be 2 contiguous values of torch.int64, got shape (2) of torch.float64",
     ),
-    (weight(quantizer=per_channel([0.5, 0.5])), "scales must be a plain tensor, got (0.5, 0.5)"),
+    (
+        weight(quantizer=per_channel(0.5)),
+        "scales must be a plain tensor or numbers, got 0.5",
+    ),
     (
         weight(quantizer=per_channel(zero_points=weight())),
-        f"zero_points must be a plain tensor, got an object of {REBUILD}",
+        f"zero_points must be a plain tensor or numbers, got an object of {REBUILD}",
     ),
+    (weight(quantizer=per_channel([0.5, 1])), "scales must be of type float, got (0.5, 1)"),
+    (
+        weight(quantizer=per_channel([0.5, nest(200)])),
+        "scales must be of type float, got a list of 2 values",
+    ),
+    (
+        weight(quantizer=per_channel(call("torch.jit._pickle.build_doublelist", [0.5]))),
+        BAD_SCALES.replace("(2)", "(1)") + "torch.float64",
+    ),
+    (weight(quantizer=per_channel((0.5, float("nan")))), BAD_SCALE),
+    (
+        weight(quantizer=per_channel(zero_points=[0, 2**64])),
+        "zero_points must be of type int, got (0, an integer of 65 bits)",
+    ),
+    (weight(quantizer=per_channel(zero_points=[0, -129])), BAD_ZERO_POINT + "(-129, 0)"),
     (Global("torch.float32"), "expected a tensor, got the name torch.float32"),
 ]
 

@@ -3,6 +3,7 @@
 All that is read stands uncompressed under one top folder:
 
     <root>/data.pkl               the object tree; its storages are <root>/data/<key>
+    <root>/tensors/<key>          the same, where torch.save of PyTorch 1.4 wrote a zip
     <root>/constants.pkl          TorchScript's constants; theirs are <root>/constants/<key>
     <root>/byteorder              "little" or "big"; releases before 2.1 wrote little-endian only
 
@@ -16,10 +17,12 @@ import struct
 import sys
 import zipfile
 import zlib
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import torch
 
+from ._container import Container, Pickle, check_storage, memory, read_bytes
 from ._nodes import FormatError, show
 from ._unpickler import parse
 
@@ -32,20 +35,16 @@ _LOCAL_SIGNATURE = b"PK\x03\x04"
 _ENCRYPTED = 0x1
 
 
-class Archive:
-    """A checked view of one open file. `size` is the file's length in bytes.
-
-    Raises:
-        FormatError: from every method, where the file is not what it should be.
-    """
+class Archive(Container):
+    """A zip archive."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.size = file.seek(0, os.SEEK_END)
         self._members = _directory(file, self.size)
         self._root = next(iter(self._members)).partition("/")[0]
-        self._storages: dict[tuple[str, int], torch.UntypedStorage] = {}
-        byteorder = self.read("byteorder") if "byteorder" in self else b"little"
+        self._storages: dict[tuple[str, int], torch.Tensor] = {}
+        byteorder = self._read_bytes("byteorder") if "byteorder" in self else b"little"
         if byteorder not in (b"little", b"big"):
             raise FormatError(
                 f"byteorder must be little or big, got {show(byteorder.decode('latin-1'))}"
@@ -55,8 +54,41 @@ class Archive:
     def __contains__(self, name: str) -> bool:
         return f"{self._root}/{name}" in self._members
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of the member `name` (without the root folder)."""
+    def pickles(self) -> Iterator[Pickle]:
+        """Yield the object tree, then TorchScript's constants, c0, c1 and so on."""
+        yield Pickle("", "data", self._parse("data.pkl"))
+        if "constants.pkl" in self:
+            tree = self._parse("constants.pkl")
+            if isinstance(tree, tuple):
+                tree = {f"c{index}": constant for index, constant in enumerate(tree)}
+            yield Pickle("CONSTANTS", "constants", tree)
+
+    def storage(self, folder: str, key: str, dtype: torch.dtype, count: int) -> torch.Tensor:
+        """Return the content of a member."""
+        name = f"{folder}/{key}"
+        if folder == "data" and name not in self and f"tensors/{key}" in self:
+            name = f"tensors/{key}"
+        data = self._storages.get((name, dtype.itemsize))
+        if data is None:
+            data = self._read(name)
+            if self._swap_bytes and data.numel() % dtype.itemsize == 0:
+                data = data.reshape(-1, dtype.itemsize).flip(1).flatten()
+            self._storages[name, dtype.itemsize] = data
+        return check_storage(name, data, dtype, count)
+
+    def _parse(self, name: str) -> object:
+        data = self._read_bytes(name)
+        if len(data) > MAX_PICKLE_BYTES:
+            raise FormatError(
+                f"member {show(name)} must have at most {MAX_PICKLE_BYTES} bytes, got {len(data)}"
+            )
+        return parse(data)
+
+    def _read_bytes(self, name: str) -> bytes:
+        return self._read(name).numpy().tobytes()
+
+    def _read(self, name: str) -> torch.Tensor:
+        """Return the bytes of the member `name` (without the root folder) as uint8."""
         info = self._members.get(f"{self._root}/{name}")
         if info is None:
             raise FormatError(f"archive must have a member {show(name)}, got none of that name")
@@ -70,45 +102,11 @@ class Archive:
             raise FormatError(f"member {show(name)} must start with a zip header, got none")
         _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
         self._file.seek(name_length + extra_length, os.SEEK_CUR)
-        data = self._file.read(info.file_size)
-        if len(data) < info.file_size:
-            raise FormatError(
-                f"member {show(name)} must have {info.file_size} bytes, got {len(data)}"
-            )
+        data = read_bytes(self._file, info.file_size, f"member {show(name)}")
         # 0 is what torch.serialization.set_crc32_options(False) writes.
-        if info.CRC and zlib.crc32(data) != info.CRC:
+        if info.CRC and zlib.crc32(memory(data)) != info.CRC:
             raise FormatError(f"member {show(name)} must match its checksum, got altered bytes")
         return data
-
-    def read_pickle(self, name: str) -> object:
-        """Return the tree of the pickle `name`; see parse() for what it is made of."""
-        data = self.read(name)
-        if len(data) > MAX_PICKLE_BYTES:
-            raise FormatError(
-                f"member {show(name)} must have at most {MAX_PICKLE_BYTES} bytes, got {len(data)}"
-            )
-        return parse(data)
-
-    def storage(self, name: str, dtype: torch.dtype, count: int) -> torch.UntypedStorage:
-        """Return the `count` elements of the member `name`, in this machine's byte order.
-
-        A member that is asked for again gives the same storage again.
-        """
-        known = self._storages.get((name, dtype.itemsize))
-        if known is None:
-            data = torch.empty(0, dtype=torch.uint8)
-            if content := self.read(name):
-                data = torch.frombuffer(bytearray(content), dtype=torch.uint8).clone()
-            if self._swap_bytes and data.numel() % dtype.itemsize == 0:
-                data = data.reshape(-1, dtype.itemsize).flip(1).contiguous()
-            known = data.untyped_storage()
-            self._storages[name, dtype.itemsize] = known
-        if known.nbytes() != count * dtype.itemsize:
-            raise FormatError(
-                f"storage {show(name)} must have {show(count)} elements of {dtype}, "
-                f"got {known.nbytes()} bytes"
-            )
-        return known
 
 
 def _directory(file: BinaryIO, size: int) -> dict[str, zipfile.ZipInfo]:
@@ -118,8 +116,8 @@ def _directory(file: BinaryIO, size: int) -> dict[str, zipfile.ZipInfo]:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error) as error:
         raise FormatError(
-            "expected a zip archive, as torch.save and torch.jit.save write it since PyTorch 1.6, "
-            f"got a file without a readable zip directory ({error})"
+            "expected a file of torch.save or torch.jit.save, which is a zip archive or, before "
+            f"PyTorch 1.6, begins with a pickle, got neither ({error})"
         ) from None
     members = {info.filename: info for info in infos}
     if len(members) < len(infos):

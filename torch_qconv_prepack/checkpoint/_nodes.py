@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 _TYPED_LISTS = (
     "torch.jit._pickle.build_intlist",
+    "torch.jit._pickle.build_doublelist",
+    "torch.jit._pickle.build_boollist",
     "torch.jit._pickle.build_tensorlist",
     "torch.jit._pickle.restore_type_tag",
 )
@@ -30,7 +32,7 @@ class Global:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PersistentId:
-    """What PyTorch writes in place of a storage."""
+    """What PyTorch writes in place of a storage, and around the class of a module."""
 
     value: object
 
@@ -59,7 +61,12 @@ class Node:
     @property
     def path(self) -> str:
         """The dotted name of the class or function, empty if the target is anything else."""
-        return self.target.path if isinstance(self.target, Global) else ""
+        match self.target:
+            # The format before PyTorch 1.6 adds a module's source: (module, class, file, source).
+            case Global(path) | PersistentId(("module", Global(path), *_)):
+                return path
+            case _:
+                return ""
 
     @property
     def typed_list(self) -> list[object] | None:
@@ -90,4 +97,4 @@ def show(value: object) -> str:
         case Node():
             return f"an object of {value.path[:_MAX_TEXT] or 'no named class'}"
         case _:
-            return f"a {type(value).__name__}"
+            return getattr(value, "shown", f"a {type(value).__name__}")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from torch import Tensor
 
 from ._archive import Archive
+from ._container import Container
 from ._nodes import FormatError, Node, show
-from ._tensors import TensorReader
+from ._stream import Stream, is_stream
+from ._tensors import FileTensor, TensorReader, as_quantized
 from ._tree import walk
 
 PACKED_CLASSES: dict[str, Literal[2, 3]] = {
@@ -53,10 +57,11 @@ class SavedState:
 def read_states(path: str | os.PathLike[str]) -> list[SavedState]:
     """Read the packed convolutions of a file without running anything in it.
 
-    Reads the zip archives of `torch.save` and `torch.jit.save`, PyTorch 1.6 and later, with
-    packed convolutions of PyTorch's classes and of this package's. Objects of other classes are
-    looked through, never built. The tensors of a state are checked against their
-    storages; whether it describes a convolution is for `from_state` to check.
+    Reads what `torch.save` and `torch.jit.save` wrote, in zip archives and in the format
+    before PyTorch 1.6, with packed convolutions of PyTorch's classes and of this package's. Objects
+    of other classes are looked through, never built; `read` finds convolutions in those too. The
+    tensors of a state are checked against their storages; whether it describes a convolution is for
+    `from_state` to check.
 
     Args:
         path: the file.
@@ -80,38 +85,47 @@ def read_states(path: str | os.PathLike[str]) -> list[SavedState]:
         ('stem', 2)
         >>> params = qconv.from_state(saved.state, dims=saved.dims)
     """
+    with open_container("read_states", path) as container:
+        states = []
+        for pickle in container.pickles():
+            reader = StateReader(TensorReader(container, pickle.folder), as_quantized)
+            for place, node in walk(pickle.name, pickle.tree):
+                class_name, state = script_object(node)
+                if class_name in PACKED_CLASSES:
+                    with naming(place):
+                        value = reader.read(state)
+                        version = state_version(value)
+                    dims = PACKED_CLASSES[class_name]
+                    states.append(SavedState(place, class_name, dims, version, value))
+        return states
+
+
+@contextmanager
+def open_container(function: str, path: str | os.PathLike[str]) -> Iterator[Container]:
+    """Open a file of either container; FormatErrors become ValueErrors of `function`."""
     try:
         with open(path, "rb") as file:
-            archive = Archive(file)
-            states = _states(archive, "data.pkl", "data", "")
-            if "constants.pkl" in archive:
-                states += _states(archive, "constants.pkl", "constants", "CONSTANTS")
-            return states
+            yield Stream(file) if is_stream(file) else Archive(file)
     except FormatError as error:
-        raise ValueError(f"read_states: {os.fspath(path)}: {error}") from None
+        raise ValueError(f"{function}: {os.fspath(path)}: {error}") from None
 
 
-def _states(archive: Archive, pickle: str, folder: str, name: str) -> list[SavedState]:
-    tree = archive.read_pickle(pickle)
-    if name and isinstance(tree, tuple):
-        tree = {f"c{index}": constant for index, constant in enumerate(tree)}
-    reader = _StateReader(TensorReader(archive, folder))
-    states = []
-    for place, node in walk(name, tree):
-        class_name, state = _script_object(node)
-        if class_name in PACKED_CLASSES:
-            try:
-                states.append(reader.read(place, class_name, state))
-            except FormatError as error:
-                raise FormatError(f"{show(place)}: {error}" if place else str(error)) from None
-    return states
+@contextmanager
+def naming(place: str) -> Iterator[None]:
+    """Say in FormatErrors where in the object tree they come from."""
+    try:
+        yield
+    except FormatError as error:
+        raise FormatError(f"{show(place)}: {error}" if place else str(error)) from None
 
 
-def _script_object(node: Node) -> tuple[str, object]:
+def script_object(node: object) -> tuple[str, object]:
     """Return class name and state of an object of a C++ class; the name is empty for others.
 
     TorchScript writes the class itself, torch.save a ScriptObject with state (state, class name).
     """
+    if not isinstance(node, Node):
+        return "", None
     if node.path in _SCRIPT_OBJECTS:
         match node.state:
             case (state, str(class_name)):
@@ -121,18 +135,21 @@ def _script_object(node: Node) -> tuple[str, object]:
     return node.path, node.state
 
 
-class _StateReader:
-    """Turns the parsed state of a packed object into the values that it stands for."""
+class StateReader:
+    """Turns the parsed state of an object into the values that it stands for."""
 
-    def __init__(self, tensors: TensorReader) -> None:
+    def __init__(self, tensors: TensorReader, convert: Callable[[FileTensor], object]) -> None:
+        """convert: makes of a tensor what stands for it in the states."""
         self._tensors = tensors
+        self._convert = convert
         self._lists: dict[int, object] = {}  # by id, so that a list met again is not built again
 
-    def read(self, name: str, class_name: str, state: object) -> SavedState:
+    def read(self, state: object) -> tuple[object, ...]:
+        """Return a state: tuples and lists of numbers, strings, None and tensors."""
         value = self._value(state, 0)
         if not isinstance(value, tuple) or not value:
             raise FormatError(f"state must be a tuple with values, got {show(state)}")
-        return SavedState(name, class_name, PACKED_CLASSES[class_name], _version(value[0]), value)
+        return value
 
     def _value(self, value: object, depth: int) -> object:
         if isinstance(value, Node) and (typed_list := value.typed_list) is not None:
@@ -140,7 +157,7 @@ class _StateReader:
         if value is None or isinstance(value, str | int | float):
             return value
         if not isinstance(value, tuple | list):
-            return self._tensors.read(value)
+            return self._convert(self._tensors.read(value))
         if depth >= _MAX_STATE_DEPTH:
             raise FormatError(f"state must nest at most {_MAX_STATE_DEPTH} lists, got more")
         if id(value) not in self._lists:
@@ -148,9 +165,10 @@ class _StateReader:
         return self._lists[id(value)]
 
 
-def _version(first: object) -> Version:
+def state_version(state: tuple[object, ...]) -> Version:
     """Return the version of a state, which its first element tells."""
-    if isinstance(first, Tensor):
+    first = state[0]
+    if isinstance(first, FileTensor | Tensor):
         return 1
     if first == "2":
         return 2

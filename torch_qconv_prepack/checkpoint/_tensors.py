@@ -1,18 +1,43 @@
-"""Tensors from the calls that PyTorch's pickles make to rebuild them, checked before building."""
+"""Tensors from the calls that PyTorch's pickles make to rebuild them, checked before building.
+
+Quantized tensors are read as their integers with a quantizer beside them, so that this needs none
+of PyTorch's quantized dtypes, which it is about to retire.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
-from ._archive import Archive
+from ._container import Container
 from ._nodes import FormatError, Global, Node, PersistentId, show
 
-STORAGE_DTYPES: dict[str, torch.dtype] = {
+
+@dataclass(frozen=True)
+class _QuantizedType:
+    """How PyTorch calls a quantized dtype, what its integers are, and the range of zero points."""
+
+    name: str
+    integers: torch.dtype
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """What a pickle says of a storage: its type, its key in the file and its elements."""
+
+    path: str
+    key: str
+    count: int
+
+
+_DTYPES: dict[str, torch.dtype] = {
     "torch.FloatStorage": torch.float32,
     "torch.DoubleStorage": torch.float64,
     "torch.HalfStorage": torch.float16,
@@ -22,10 +47,11 @@ STORAGE_DTYPES: dict[str, torch.dtype] = {
     "torch.ShortStorage": torch.int16,
     "torch.IntStorage": torch.int32,
     "torch.LongStorage": torch.int64,
-    "torch.QInt8Storage": torch.qint8,
-    "torch.QUInt8Storage": torch.quint8,
 }
-_ZERO_POINT_RANGES = {torch.qint8: (-128, 127), torch.quint8: (0, 255)}
+_QUANTIZED_TYPES: dict[str, _QuantizedType] = {
+    "torch.QInt8Storage": _QuantizedType("torch.qint8", torch.int8, -128, 127),
+    "torch.QUInt8Storage": _QuantizedType("torch.quint8", torch.uint8, 0, 255),
+}
 _MAX_DIMS = 64
 _INT64_MAX = 2**63 - 1
 _PLAIN = "torch._utils._rebuild_tensor_v2"
@@ -36,20 +62,54 @@ Ints = tuple[int, ...]
 View = tuple[int, Ints, Ints]  # storage offset, size and stride, in elements
 
 
-class TensorReader:
-    """Builds the tensors of one pickle, whose storages are in `folder` of `archive`."""
+@dataclass(frozen=True, eq=False)
+class FileTensor:
+    """A tensor of a file.
 
-    def __init__(self, archive: Archive, folder: str) -> None:
-        self._archive = archive
+    Attributes:
+        values: the numbers, on the CPU, with the strides of the file; of a quantized tensor the
+            integers, int8 or uint8.
+        scales: None unless it is quantized; then float64, one element, or one per channel.
+        zero_points: likewise, int64.
+        axis: the channels' dimension; None for a quantized tensor with one scale for all.
+    """
+
+    values: Tensor
+    scales: Tensor | None = None
+    zero_points: Tensor | None = None
+    axis: int | None = None
+
+    @property
+    def shown(self) -> str:
+        """How errors call it."""
+        return "a tensor"
+
+
+def is_tensor(node: object) -> bool:
+    """Whether a node calls for a tensor, quantized or not, that TensorReader might read."""
+    return isinstance(node, Node) and node.path in (_PLAIN, _QUANTIZED, _PARAMETER)
+
+
+def is_quantized(node: object) -> bool:
+    """Whether a node calls for a quantized tensor."""
+    return isinstance(node, Node) and node.path == _QUANTIZED
+
+
+class TensorReader:
+    """Builds the tensors of one pickle, whose storages are in `folder` of `container`."""
+
+    def __init__(self, container: Container, folder: str) -> None:
+        self._container = container
         self._folder = folder
-        self._built: dict[Node, Tensor] = {}
-        self._builders: dict[str, Callable[[tuple[object, ...]], Tensor]] = {
+        self._built: dict[Node, FileTensor] = {}
+        self._lists: dict[int, Tensor] = {}  # by id: what is met again is not built again
+        self._builders: dict[str, Callable[[tuple[object, ...]], FileTensor]] = {
             _PLAIN: self._plain,
             _QUANTIZED: self._quantized,
         }
 
-    def read(self, node: object) -> Tensor:
-        """Return the tensor that `node` describes, on the CPU, with the strides of the file.
+    def read(self, node: object) -> FileTensor:
+        """Return the tensor that `node` describes.
 
         Tensors that share a storage in the file share it here. Parameters become plain tensors.
 
@@ -67,61 +127,57 @@ class TensorReader:
             self._built[node] = self._builders[node.path](node.args)
         return self._built[node]
 
-    def _plain(self, args: tuple[object, ...]) -> Tensor:
+    def _plain(self, args: tuple[object, ...]) -> FileTensor:
         """Build from (storage, offset, size, stride, requires_grad, hooks[, metadata])."""
         if len(args) not in (6, 7) or any(args[6:]):
             raise FormatError(
                 f"a tensor must have 6 arguments and no metadata, got {len(args)} arguments"
             )
-        storage, dtype, view = self._view(*args[:4])
-        if dtype in _ZERO_POINT_RANGES:
-            raise FormatError(f"a tensor of {dtype} must have a quantizer, got none")
-        return torch.empty(0, dtype=dtype).set_(storage, *view)
+        where, view = self._view(*args[:4])
+        if where.path in _QUANTIZED_TYPES:
+            name = _QUANTIZED_TYPES[where.path].name
+            raise FormatError(f"a tensor of {name} must have a quantizer, got none")
+        return FileTensor(self._elements(where, _DTYPES[where.path], view))
 
-    def _quantized(self, args: tuple[object, ...]) -> Tensor:
+    def _quantized(self, args: tuple[object, ...]) -> FileTensor:
         """Build from (storage, offset, size, stride, quantizer, requires_grad, hooks)."""
         if len(args) != 7:
             raise FormatError(f"a quantized tensor must have 7 arguments, got {len(args)}")
-        storage, dtype, view = self._view(*args[:4])
-        if dtype not in _ZERO_POINT_RANGES:
-            raise FormatError(f"a quantized tensor must be of qint8 or quint8, got {dtype}")
+        where, view = self._view(*args[:4])
+        if where.path not in _QUANTIZED_TYPES:
+            got = _DTYPES[where.path]
+            raise FormatError(f"a quantized tensor must be of qint8 or quint8, got {got}")
+        kind = _QUANTIZED_TYPES[where.path]
+        size = view[1]
+        axis: int | None = None
         match args[4]:
             case (Global(path="torch.per_tensor_affine"), float(scale), int(zero_point)):
-                _check_quantizer(
-                    torch.tensor(scale, dtype=torch.float64), zero_point, zero_point, dtype
-                )
-                tensor = torch._empty_affine_quantized(
-                    [0], scale=scale, zero_point=zero_point, dtype=dtype
-                )
-            case (Global(path="torch.per_channel_affine"), scales, zero_points, int(axis)):
-                tensor = self._empty_per_channel(scales, zero_points, axis, view[1], dtype)
+                scales = torch.tensor([scale], dtype=torch.float64)
+                _check_zero_points(zero_point, zero_point, kind)
+                zero_points = torch.tensor([zero_point])
+            case (Global(path="torch.per_channel_affine"), scale_node, zero_point_node, int(dim)):
+                if not 0 <= dim < len(size):
+                    raise FormatError(f"axis must be in [0, {len(size) - 1}], got {show(dim)}")
+                axis = dim
+                scales = self._channels("scales", scale_node, size[dim], torch.float64)
+                zero_points = self._channels("zero_points", zero_point_node, size[dim], torch.int64)
             case quantizer:
                 raise FormatError(
                     "a quantizer must be (per_tensor_affine, scale, zero_point) or "
                     f"(per_channel_affine, scales, zero_points, axis), got {show(quantizer)}"
                 )
-        # Only set_ keeps the strides; the functions that create quantized tensors take none.
-        return tensor.set_(storage, *view)
+        if not bool((scales.isfinite() & (scales > 0)).all()):
+            raise FormatError("scales must be finite and above 0, got others")
+        if zero_points.numel():
+            _check_zero_points(int(zero_points.min()), int(zero_points.max()), kind)
+        return FileTensor(self._elements(where, kind.integers, view), scales, zero_points, axis)
 
-    def _empty_per_channel(
-        self, scales: object, zero_points: object, axis: int, size: Ints, dtype: torch.dtype
-    ) -> Tensor:
-        if not 0 <= axis < len(size):
-            raise FormatError(f"axis must be in [0, {len(size) - 1}], got {show(axis)}")
-        scale = self._channel_values("scales", scales, size[axis], torch.float64)
-        zero_point = self._channel_values("zero_points", zero_points, size[axis], torch.int64)
-        low, high = zero_point.aminmax() if size[axis] else (0, 0)
-        _check_quantizer(scale, int(low), int(high), dtype)
-        empty = [size[axis] if d == axis else 0 for d in range(len(size))]
-        return torch._empty_per_channel_affine_quantized(
-            empty, scales=scale, zero_points=zero_point, axis=axis, dtype=dtype
-        )
-
-    def _channel_values(self, name: str, node: object, channels: int, dtype: torch.dtype) -> Tensor:
-        # Else it could be quantized per channel in turn, and so on without end.
-        if not isinstance(node, Node) or node.path != _PLAIN:
-            raise FormatError(f"{name} must be a plain tensor, got {show(node)}")
-        values = self.read(node)
+    def _channels(self, name: str, node: object, channels: int, dtype: torch.dtype) -> Tensor:
+        if (values := self._listed(name, node, dtype)) is None:
+            # Else it could be quantized per channel in turn, and so on without end.
+            if not isinstance(node, Node) or node.path != _PLAIN:
+                raise FormatError(f"{name} must be a plain tensor or numbers, got {show(node)}")
+            values = self.read(node).values
         shape = tuple(values.shape)
         # Contiguous ones are used in place: else a small file could ask for many large copies.
         if values.dtype != dtype or shape != (channels,) or not values.is_contiguous():
@@ -131,25 +187,75 @@ class TensorReader:
             )
         return values
 
+    def _listed(self, name: str, node: object, dtype: torch.dtype) -> Tensor | None:
+        """Return the numbers of a list, as PyTorch wrote them before 1.5, or None for no list."""
+        if isinstance(node, Node) and (typed_list := node.typed_list) is not None:
+            node = typed_list
+        if not isinstance(node, list | tuple):
+            return None
+        if id(node) not in self._lists:
+            wanted = float if dtype.is_floating_point else int
+            if not all(type(value) is wanted for value in node) or any(
+                type(value) is int and abs(value) > _INT64_MAX for value in node
+            ):
+                raise FormatError(f"{name} must be of type {wanted.__name__}, got {show(node)}")
+            self._lists[id(node)] = torch.tensor(node, dtype=dtype)
+        return self._lists[id(node)]
+
     def _view(
         self, storage: object, offset: object, size: object, stride: object
-    ) -> tuple[torch.UntypedStorage, torch.dtype, View]:
-        """Return the storage, its dtype, and where in it the tensor's elements are."""
-        match storage:
-            case PersistentId(("storage", Global(path), str(key), str(), int(count))):
-                pass
-            case _:
-                raise FormatError(
-                    "a tensor's storage must be ('storage', type, key, device, elements), "
-                    f"got {show(storage)}"
-                )
-        dtype = STORAGE_DTYPES.get(path)
-        if dtype is None:
-            raise FormatError(f"a storage must be a numeric type of torch, got {show(path)}")
-        view = _check_view(offset, size, stride, count)
-        if math.prod(view[1]) * dtype.itemsize > self._archive.size:
+    ) -> tuple[_Storage, View]:
+        """Return the storage, and where in it the tensor's elements are."""
+        where = _storage(storage)
+        if where.path not in _DTYPES and where.path not in _QUANTIZED_TYPES:
+            raise FormatError(f"a storage must be a numeric type of torch, got {show(where.path)}")
+        view = _check_view(offset, size, stride, where.count)
+        itemsize = _DTYPES[where.path].itemsize if where.path in _DTYPES else 1
+        if math.prod(view[1]) * itemsize > self._container.size:
             raise FormatError(f"a tensor must not be larger than its file, got size {show(size)}")
-        return self._archive.storage(f"{self._folder}/{key}", dtype, count), dtype, view
+        return where, view
+
+    def _elements(self, where: _Storage, dtype: torch.dtype, view: View) -> Tensor:
+        content = self._container.storage(self._folder, where.key, dtype, where.count)
+        return torch.empty(0, dtype=dtype).set_(content.untyped_storage(), *view)
+
+
+def _storage(node: object) -> _Storage:
+    match node:
+        # Releases before 1.5 add a last None.
+        case PersistentId(("storage", Global(path), str(key), str(), int(count), *rest)):
+            if rest in ([], [None]):
+                return _Storage(path, key, count)
+    raise FormatError(
+        f"a tensor's storage must be ('storage', type, key, device, elements), got {show(node)}"
+    )
+
+
+def as_quantized(tensor: FileTensor) -> Tensor:
+    """Return the tensor as PyTorch had it, on the same memory."""
+    values = tensor.values
+    if tensor.scales is None or tensor.zero_points is None:
+        return values
+    dtype = torch.qint8 if values.dtype == torch.int8 else torch.quint8
+    if tensor.axis is None:
+        empty = torch._empty_affine_quantized(
+            [0],
+            scale=tensor.scales.item(),
+            zero_point=int(tensor.zero_points.item()),
+            dtype=dtype,
+        )
+    else:
+        channels = [size if dim == tensor.axis else 0 for dim, size in enumerate(values.shape)]
+        empty = torch._empty_per_channel_affine_quantized(
+            channels,
+            scales=tensor.scales,
+            zero_points=tensor.zero_points,
+            axis=tensor.axis,
+            dtype=dtype,
+        )
+    # Only set_ keeps the strides; the functions that create quantized tensors take none.
+    view = (values.storage_offset(), values.shape, values.stride())
+    return empty.set_(values.untyped_storage(), *view)
 
 
 def _check_view(offset: object, size: object, stride: object, count: int) -> View:
@@ -184,12 +290,10 @@ def _are_sizes(values: object) -> TypeGuard[Ints]:
     )
 
 
-def _check_quantizer(scales: Tensor, low: int, high: int, dtype: torch.dtype) -> None:
-    """Check `scales`, and zero points from `low` to `high`, for a tensor of `dtype`."""
-    if not bool((scales.isfinite() & (scales > 0)).all()):
-        raise FormatError("scales must be finite and above 0, got others")
-    allowed = _ZERO_POINT_RANGES[dtype]
-    if low < allowed[0] or high > allowed[1]:
+def _check_zero_points(low: int, high: int, kind: _QuantizedType) -> None:
+    """Check zero points from `low` to `high`."""
+    if low < kind.low or high > kind.high:
         raise FormatError(
-            f"zero points of {dtype} must be in {show(allowed)}, got {show((low, high))}"
+            f"zero points of {kind.name} must be in {show((kind.low, kind.high))}, "
+            f"got {show((low, high))}"
         )

@@ -8,10 +8,16 @@ from ._nodes import FormatError, Node, show
 
 _MAX_DEPTH = 256  # a module in a module takes two or three
 _MAX_NAME = 4096
+# What FX's graph modules are rebuilt by, from a dict of their attributes: PyTorch 1.7, 1.8, later.
+_GRAPH_MODULES = (
+    "torch._fx.graph_module.deserialize_graphmodule",
+    "torch.fx.graph_module.deserialize_graphmodule",
+    "torch.fx.graph_module.reduce_graph_module",
+)
 
 
-def walk(name: str, root: object) -> Iterator[tuple[str, Node]]:
-    """Yield every Node under `root` once, depth first, with the place where it was found."""
+def walk(name: str, root: object) -> Iterator[tuple[str, Node | dict[object, object]]]:
+    """Yield every Node and dict under `root` once, depth first, with its place."""
     seen: set[int] = set()
     path: list[Iterator[tuple[str, object]]] = [iter([(name, root)])]
     while path:
@@ -23,7 +29,7 @@ def walk(name: str, root: object) -> Iterator[tuple[str, Node]]:
         if not isinstance(value, Node | dict | tuple | list) or id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, Node):
+        if isinstance(value, Node | dict):
             yield place, value
         if len(path) > _MAX_DEPTH or len(place) > _MAX_NAME:
             raise FormatError(
@@ -46,8 +52,16 @@ def _children(place: str, value: object) -> Iterator[tuple[str, object]]:
         # What only holds the parts of an object adds no name, as in the keys of a state_dict.
         if (typed_list := value.typed_list) is not None:
             yield place, typed_list
-        if isinstance(value.state, dict):
-            yield place, value.state.get("_modules")
+        for attributes in (value.state, _graph_module_attributes(value)):
+            if isinstance(attributes, dict):
+                yield place, attributes.get("_modules")
+                yield place, attributes
         yield place, value.state
         yield place, value.items
         yield place, value.args
+
+
+def _graph_module_attributes(value: Node) -> object:
+    if value.path in _GRAPH_MODULES and isinstance(value.args, tuple) and value.args:
+        return value.args[0]
+    return None

@@ -10,7 +10,7 @@ the caller, who knows the few that PyTorch writes.
 from __future__ import annotations
 
 import pickletools
-from typing import Any
+from typing import Any, Protocol
 
 from ._nodes import FormatError, Global, Node, OpaqueKey, PersistentId, show
 
@@ -21,16 +21,29 @@ _MAX_NAME = 1000
 _ORDERED_DICT = "collections.OrderedDict"
 
 
-def parse(data: bytes) -> object:
+class Readable(Protocol):
+    """What pickletools needs of a file."""
+
+    def read(self, count: int, /) -> bytes: ...
+    def readline(self) -> bytes: ...
+    def tell(self) -> int: ...
+
+
+def parse(data: bytes | Readable, persistent_ids: list[PersistentId] | None = None) -> object:
     """Return the tree of values that a pickle of protocol 2 to 5 describes.
+
+    Args:
+        data: the pickle, or a file at its first byte, which is then left behind its last one.
+        persistent_ids: gets every persistent id of the pickle.
 
     Raises:
         FormatError: the pickle is malformed, uses an opcode that PyTorch does not write, or has
             more than MAX_OPCODES opcodes.
     """
-    machine = _Machine()
+    machine = _Machine([] if persistent_ids is None else persistent_ids)
     try:
-        for count, (opcode, argument, position) in enumerate(pickletools.genops(data)):
+        source: Any = data
+        for count, (opcode, argument, position) in enumerate(pickletools.genops(source)):
             if count >= MAX_OPCODES:
                 raise FormatError(f"pickle must have at most {MAX_OPCODES} opcodes, got more")
             try:
@@ -48,10 +61,12 @@ def parse(data: bytes) -> object:
 
 
 class _Machine:
-    def __init__(self) -> None:
+    def __init__(self, persistent_ids: list[PersistentId]) -> None:
+        self.persistent_ids = persistent_ids
         self.stack: list[object] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
+        self.expanded = 0  # pairs that became items of a dict
         self.result: object = None
 
     def step(self, opcode: str, argument: Any) -> None:
@@ -108,7 +123,7 @@ class _Machine:
                 stack.append(_global(module, name))
             case "REDUCE" | "NEWOBJ":
                 target, args = self.pop(2)
-                stack.append(_reduce(target, args))
+                stack.append(self.reduce(target, args))
             case "NEWOBJ_EX":
                 target, *args = self.pop(3)
                 stack.append(Node(target, tuple(args)))
@@ -116,7 +131,8 @@ class _Machine:
                 (state,) = self.pop(1)
                 _build(stack[-1], state)
             case "BINPERSID":
-                stack.append(PersistentId(*self.pop(1)))
+                self.persistent_ids.append(PersistentId(*self.pop(1)))
+                stack.append(self.persistent_ids[-1])
             case "MEMOIZE":
                 self.memo[len(self.memo)] = stack[-1]
             case "POP":
@@ -129,6 +145,21 @@ class _Machine:
                 pass
             case _:
                 raise FormatError(f"pickle must use opcodes of protocols 2 to 5, got {opcode}")
+
+    def reduce(self, target: object, args: object) -> object:
+        if isinstance(args, tuple) and _is_ordered_dict(target):
+            match args:
+                case ():
+                    return {}
+                case (list(pairs),) if all(isinstance(p, list) and len(p) == 2 for p in pairs):
+                    # Python 2's form; PyTorch 1.4 was the last release for it.
+                    self.expanded += len(pairs)
+                    if self.expanded > MAX_OPCODES:
+                        raise FormatError("pickle must use each list of pairs once, got more")
+                    ordered: dict[object, object] = {}
+                    _update(ordered, [item for pair in pairs for item in pair])
+                    return ordered
+        return Node(target, args)
 
     def pop(self, count: int) -> list[object]:
         if len(self.stack) < count:
@@ -153,11 +184,8 @@ def _global(module: object, name: object) -> Global:
     return Global(f"{module}.{name}")
 
 
-def _reduce(target: object, args: object) -> object:
-    empty = isinstance(args, tuple) and not args
-    if empty and isinstance(target, Global) and target.path == _ORDERED_DICT:
-        return {}
-    return Node(target, args)
+def _is_ordered_dict(target: object) -> bool:
+    return isinstance(target, Global) and target.path == _ORDERED_DICT
 
 
 def _build(target: object, state: object) -> None:
