@@ -187,12 +187,17 @@ def test_channels_along_axis_1_tell_a_transposed_convolution(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"scale": weight()}, "scale and zero_point must be two numbers, got a tensor and a tensor"),
-        ({"bias": weight()}, "bias must be a float32 tensor of one dimension, got size (2, 3, 1, 1)"
-                             " of torch.int8"),
+        (
+            {"scale": weight()},
+            "scale and zero_point must be two numbers, got a tensor and a tensor",
+        ),
+        (
+            {"bias": weight()},
+            "bias must be a float32 tensor of one dimension, got size (2, 3, 1, 1) of torch.int8",
+        ),
         ({"bias": [0.5]}, "bias must be a tensor or None, got (0.5)"),
     ],
-)  # fmt: skip
+)
 def test_unsound_state_dict_is_refused(
     tmp_path: Path, changes: dict[str, object], text: str
 ) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from torch_qconv_prepack import __main__ as command_line
 from torch_qconv_prepack import demo
-from torch_qconv_prepack.demo import dependencies, evaluate, exact, network, packed_model
+from torch_qconv_prepack.demo import evaluate, exact, network, packed_model
 from torch_qconv_prepack.demo.backends import STOCK, available_engines
 from torch_qconv_prepack.demo.data import load_digits
 from torch_qconv_prepack.demo.quantize import ActivationScale, QuantizedLayer
@@ -197,7 +197,7 @@ def test_missing_dependency_names_the_command_that_installs_it(
 ) -> None:
     # A module of that name which fails as an absent one does, found before the real one.
     (tmp_path / f"{module}.py").write_text(f"raise ImportError('No module named {module}')\n")
-    path = [str(tmp_path), str(Path(dependencies.__file__).parents[2])]
+    path = [str(tmp_path), str(Path(demo.__file__).parents[2])]
     child = subprocess.run(
         [sys.executable, "-m", "torch_qconv_prepack", "demo"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},

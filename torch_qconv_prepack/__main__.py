@@ -11,11 +11,18 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from ._dependencies import MissingDependencyError
+from .checkpoint import inspect_command as inspect
+from .checkpoint import migrate_command as migrate
 from .demo import command as demo
-from .demo.dependencies import MissingDependencyError
 from .info import command as info
 
-_COMMANDS: dict[str, ModuleType] = {"info": info, "demo": demo}
+_COMMANDS: dict[str, ModuleType] = {
+    "info": info,
+    "inspect": inspect,
+    "migrate": migrate,
+    "demo": demo,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from typing import BinaryIO
 import torch
 
 from ._container import Container, Pickle, check_storage, memory, read_bytes
-from ._nodes import FormatError, show
+from ._nodes import FormatError, OtherFileError, show
 from ._unpickler import parse
 
 # parse() limits the number of opcodes, and so what it makes of a pickle, but for texts: those take
@@ -129,5 +129,5 @@ def _directory(file: BinaryIO, size: int) -> dict[str, zipfile.ZipInfo]:
             f"got some beyond its {size} bytes or overlapping"
         )
     if not any(name.endswith("/data.pkl") and name.count("/") == 1 for name in members):
-        raise FormatError("archive must have a member data.pkl in its top folder, got none")
+        raise OtherFileError("archive must have a member data.pkl in its top folder, got none")
     return members

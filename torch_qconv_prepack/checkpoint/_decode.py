@@ -150,7 +150,7 @@ def _record(
     values = weight.values
     assert weight.scales is not None
     assert weight.zero_points is not None
-    transposed, groups = fields.get("transposed"), fields.get("groups")
+    transposed = fields.get("transposed")
     axes = (None, 0, 1) if transposed is None else (None, int(transposed))
     if weight.axis not in axes:
         raise FormatError(
@@ -159,28 +159,49 @@ def _record(
         )
     if transposed is None and weight.axis == 1:
         fields = {**fields, "transposed": True}  # no other convolution has its channels there
-    if "groups" in fields and not _is_size(groups, 1):
-        raise FormatError(f"groups must be an integer above 0, got {show(groups)}")
-    if groups is not None and values.shape[0] % groups:
-        raise FormatError(f"groups must divide the channels, {values.shape[0]}, got {show(groups)}")
-    record = ConvRecord(
-        name=name,
-        format=form,
-        class_name=class_name,
-        weight=values,
-        scales=weight.scales,
-        zero_points=weight.zero_points,
-        per_channel=weight.axis is not None,
-        bias=_bias(bias),
-        **fields,
+    return checked(
+        ConvRecord(
+            name=name,
+            format=form,
+            class_name=class_name,
+            weight=values,
+            scales=weight.scales,
+            zero_points=weight.zero_points,
+            per_channel=weight.axis is not None,
+            bias=_bias(bias),
+            **fields,
+        )
     )
-    channels = record.out_channels
-    if record.bias is not None and channels not in (None, len(record.bias)):
-        raise FormatError(f"bias must have {channels} elements, got {len(record.bias)}")
+
+
+def checked(record: ConvRecord) -> ConvRecord:
+    """Return a record whose numbers and shapes agree.
+
+    Raises:
+        FormatError: they don't.
+    """
+    groups, inputs = record.groups, record.weight.shape[0]
+    if groups is not None and not _is_size(groups, 1):
+        raise FormatError(f"groups must be an integer above 0, got {show(groups)}")
+    if groups is not None and inputs % groups:
+        raise FormatError(f"groups must divide the channels, {inputs}, got {show(groups)}")
+    outputs = record.out_channels
+    if record.bias is not None and outputs not in (None, len(record.bias)):
+        raise FormatError(f"bias must have {outputs} elements, got {len(record.bias)}")
     for field, least in (("stride", 1), ("padding", 0), ("dilation", 1), ("output_padding", 0)):
         numbers = getattr(record, field)
+        if numbers is not None and len(numbers) != record.dims:
+            raise FormatError(f"{field} must have {record.dims} elements, got {show(numbers)}")
         if numbers is not None and not all(_is_size(number, least) for number in numbers):
             raise FormatError(f"{field} must be integers from {least} on, got {show(numbers)}")
+    entries = record.weight.shape[int(bool(record.transposed))] if record.per_channel else 1
+    shapes = {tuple(record.scales.shape), tuple(record.zero_points.shape)}
+    if shapes != {(entries,)}:
+        raise FormatError(f"scales and zero points must be {entries} each, got others")
+    if not bool((record.scales.isfinite() & (record.scales > 0)).all()):
+        raise FormatError("scales must be finite and above 0, got others")
+    if not bool(((record.zero_points >= -128) & (record.zero_points <= 127)).all()):
+        raise FormatError("zero points must be in (-128, 127), got others")
     return record
 
 

@@ -23,6 +23,10 @@ class FormatError(ValueError):
     """
 
 
+class OtherFileError(FormatError):
+    """A file that is whole, as far as can be told, but of another program."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Global:
     """The dotted name of a class or function. It is never imported."""

@@ -1,4 +1,4 @@
-"""`read`: the convolutions of a file, whatever form they are in."""
+"""`read` and `read_migrated`: the convolutions of a file, whatever form they are in."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from ._decode import (
     readable_class_name,
     state_dict_record,
 )
+from ._migrated import MigratedFile, is_safetensors, read_safetensors, state_dict_tensors
+from ._named_tensors import METADATA, digest, from_tensors, read_metadata, with_class_names
 from ._nodes import FormatError, Node
 from ._record import ConvRecord
 from ._states import (
     PACKED_CLASSES,
     StateReader,
+    errors_of,
     naming,
     open_container,
     script_object,
@@ -68,12 +71,65 @@ def read(path: str | os.PathLike[str]) -> list[ConvRecord]:
         ('0', 'conv2d', (2, 2), 'module')
         >>> params = record.pack()
     """
-    with open_container("read", path) as container:
-        records: list[ConvRecord] = []
-        for pickle in container.pickles():
-            records += _Finder(pickle, TensorReader(container, pickle.folder)).find()
-        _check_total(records, container.size)
-        return _with_unique_names(records)
+    with errors_of("read", path):
+        if _holds_safetensors(path):
+            return from_tensors(read_safetensors("read", path))
+        with open_container(path) as container:
+            records: list[ConvRecord] = []
+            for pickle in container.pickles():
+                if isinstance(pickle.tree, dict) and METADATA in pickle.tree:
+                    return from_tensors(state_dict_tensors(container))
+                records += _Finder(pickle, TensorReader(container, pickle.folder)).find()
+            _check_total(records, container.size)
+            return _with_unique_names(records)
+
+
+def read_migrated(path: str | os.PathLike[str], *, verify: bool = True) -> MigratedFile:
+    """Read a file that `migrate` wrote, of either kind.
+
+    Args:
+        path: the file.
+        verify: compare the checksum of all tensors, which takes as long as reading them all.
+
+    Returns:
+        The convolutions, the tensors that they are made of, and where they come from.
+
+    Raises:
+        ValueError: the file is damaged, or none that migrate wrote.
+        MissingDependencyError: it is a safetensors file and that package is not installed.
+        OSError: the file cannot be opened.
+
+    Example:
+        >>> import os, tempfile, torch, torch_qconv_prepack as qconv
+        >>> folder = tempfile.mkdtemp()
+        >>> old, new = os.path.join(folder, "old.pt"), os.path.join(folder, "new.pth")
+        >>> torch.save({"stem": torch.ao.nn.quantized.Conv2d(3, 8, 3)}, old)
+        >>> migrations = qconv.checkpoint.migrate(old, new)
+        >>> migrated = qconv.checkpoint.read_migrated(new)
+        >>> [record.name for record in migrated.records], migrated.source["name"]
+        (['stem'], 'old.pt')
+        >>> migrated.tensors["stem.weight"].dtype
+        torch.int8
+    """
+    with errors_of("read_migrated", path):
+        if _holds_safetensors(path):
+            tensors = read_safetensors("read_migrated", path)
+        else:
+            with open_container(path) as container:
+                tensors = state_dict_tensors(container)
+        metadata = read_metadata(tensors)
+        if verify and metadata.get("sha256") != digest(tensors):
+            raise FormatError("tensors must match their checksum, got altered ones")
+        records = with_class_names(from_tensors(tensors), metadata)
+        source = metadata.get("source")
+        return MigratedFile(
+            tuple(records), tensors, source if isinstance(source, dict) else {}, metadata
+        )
+
+
+def _holds_safetensors(path: str | os.PathLike[str]) -> bool:
+    with open(path, "rb") as file:
+        return is_safetensors(file)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ._archive import Archive
 from ._container import Container
-from ._nodes import FormatError, Node, show
+from ._nodes import FormatError, Node, OtherFileError, show
 from ._stream import Stream, is_stream
 from ._tensors import FileTensor, TensorReader, as_quantized
 from ._tree import walk
@@ -85,7 +85,7 @@ def read_states(path: str | os.PathLike[str]) -> list[SavedState]:
         ('stem', 2)
         >>> params = qconv.from_state(saved.state, dims=saved.dims)
     """
-    with open_container("read_states", path) as container:
+    with errors_of("read_states", path), open_container(path) as container:
         states = []
         for pickle in container.pickles():
             reader = StateReader(TensorReader(container, pickle.folder), as_quantized)
@@ -101,13 +101,20 @@ def read_states(path: str | os.PathLike[str]) -> list[SavedState]:
 
 
 @contextmanager
-def open_container(function: str, path: str | os.PathLike[str]) -> Iterator[Container]:
-    """Open a file of either container; FormatErrors become ValueErrors of `function`."""
+def errors_of(function: str, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make FormatErrors ValueErrors of a public function that reads `path`."""
     try:
-        with open(path, "rb") as file:
-            yield Stream(file) if is_stream(file) else Archive(file)
+        yield
     except FormatError as error:
-        raise ValueError(f"{function}: {os.fspath(path)}: {error}") from None
+        kind = type(error) if isinstance(error, OtherFileError) else ValueError
+        raise kind(f"{function}: {os.fspath(path)}: {error}") from None
+
+
+@contextmanager
+def open_container(path: str | os.PathLike[str]) -> Iterator[Container]:
+    """Open a file of either container."""
+    with open(path, "rb") as file:
+        yield Stream(file) if is_stream(file) else Archive(file)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from typing import BinaryIO
 import torch
 
 from ._container import Container, Pickle, check_storage, read_bytes
-from ._nodes import FormatError, Global, PersistentId, show
+from ._nodes import FormatError, Global, OtherFileError, PersistentId, show
 from ._unpickler import parse
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -62,7 +62,7 @@ class Stream(Container):
         file.seek(0)
         pickles = _Window(file, self.size)
         if parse(pickles) != _MAGIC:
-            raise FormatError(
+            raise OtherFileError(
                 "expected a file of torch.save, which begins with a magic number, got a pickle of "
                 "something else"
             )

@@ -14,6 +14,8 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
+from torch_qconv_prepack._deprecations import without_quantized_tensor_warnings
+
 from ._container import Container
 from ._nodes import FormatError, Global, Node, PersistentId, show
 
@@ -237,22 +239,23 @@ def as_quantized(tensor: FileTensor) -> Tensor:
     if tensor.scales is None or tensor.zero_points is None:
         return values
     dtype = torch.qint8 if values.dtype == torch.int8 else torch.quint8
-    if tensor.axis is None:
-        empty = torch._empty_affine_quantized(
-            [0],
-            scale=tensor.scales.item(),
-            zero_point=int(tensor.zero_points.item()),
-            dtype=dtype,
-        )
-    else:
-        channels = [size if dim == tensor.axis else 0 for dim, size in enumerate(values.shape)]
-        empty = torch._empty_per_channel_affine_quantized(
-            channels,
-            scales=tensor.scales,
-            zero_points=tensor.zero_points,
-            axis=tensor.axis,
-            dtype=dtype,
-        )
+    with without_quantized_tensor_warnings():
+        if tensor.axis is None:
+            empty = torch._empty_affine_quantized(
+                [0],
+                scale=tensor.scales.item(),
+                zero_point=int(tensor.zero_points.item()),
+                dtype=dtype,
+            )
+        else:
+            channels = [size if dim == tensor.axis else 0 for dim, size in enumerate(values.shape)]
+            empty = torch._empty_per_channel_affine_quantized(
+                channels,
+                scales=tensor.scales,
+                zero_points=tensor.zero_points,
+                axis=tensor.axis,
+                dtype=dtype,
+            )
     # Only set_ keeps the strides; the functions that create quantized tensors take none.
     view = (values.storage_offset(), values.shape, values.stride())
     return empty.set_(values.untyped_storage(), *view)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from torch_qconv_prepack._dependencies import require
+
 from .backends import Backend, available_backends
 from .data import Digits, load_digits
-from .dependencies import require
 from .evaluate import FLOAT_FILE, TEST_SET_FILE, Measurement, classify_in_fresh_process
 from .exact import exact_logits
 from .network import FloatNetwork, train
@@ -52,7 +53,7 @@ def run(
         MissingDependencyError: scikit-learn or rich is not installed.
         FreshProcessError: the saved networks could not be loaded or run.
     """
-    require("rich", "rich")
+    require("demo", "demo", "rich")
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from torch_qconv_prepack._dependencies import require
+
 from . import EPOCHS, REPEATS, run
-from .dependencies import require
 
 HELP = "train a small network on handwritten digits, then quantize, pack, save, load and run it"
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Run the demo and print its table; return 0 if all checks hold, else 1."""
-    require("rich", "rich")
+    require("demo", "demo", "rich")
     from rich.console import Console
 
     report = run(options.output, options.epochs, options.repeats)

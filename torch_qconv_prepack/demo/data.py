@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .dependencies import require
+from torch_qconv_prepack._dependencies import require
 
 IMAGE_SIZE = 8
 CLASSES = 10
@@ -32,8 +32,8 @@ def load_digits() -> Digits:
     Raises:
         MissingDependencyError: scikit-learn is not installed.
     """
-    datasets = require("sklearn.datasets", "scikit-learn")
-    model_selection = require("sklearn.model_selection", "scikit-learn")
+    datasets = require("demo", "demo", "sklearn.datasets", "scikit-learn")
+    model_selection = require("demo", "demo", "sklearn.model_selection", "scikit-learn")
     pixels, labels = datasets.load_digits(return_X_y=True)
     parts = model_selection.train_test_split(
         pixels, labels, test_size=_TEST_FRACTION, random_state=_SPLIT_SEED, stratify=labels

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from torch_qconv_prepack._deprecations import without_quantized_tensor_warnings
+
 from .quantize import ActivationScale, QuantizedLayer
 
 
@@ -37,7 +39,6 @@ def average_pixels(activation: Tensor) -> Tensor:
 @contextlib.contextmanager
 def without_deprecation_warnings() -> Iterator[None]:
     """Hide that torch will remove these dtypes; stock PyTorch, which runs beside, needs them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.quantize_per_tensor, ")
+    with without_quantized_tensor_warnings():
         warnings.filterwarnings("ignore", message="TypedStorage is deprecated")
         yield
