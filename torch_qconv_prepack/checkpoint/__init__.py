@@ -1,4 +1,4 @@
-"""Convolutions in files that PyTorch wrote, read without running anything from the file."""
+"""Convolutions in files that PyTorch wrote: read without running anything, migrated to tensors."""
 
 from ._inspect import ConvInfo, FileInfo, inspect
 from ._migrate import Migration, migrate

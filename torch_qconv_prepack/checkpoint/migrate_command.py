@@ -89,9 +89,7 @@ def _geometry(path: Path | None) -> Any:
     try:
         values = json.loads(path.read_text())
     except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"migrate: --geometry must be a file of JSON, got {path}: {error}"
-        ) from None
+        raise ValueError(f"migrate: --geometry must be JSON, got {path}: {error}") from None
     if not isinstance(values, dict):
         raise ValueError(f"migrate: --geometry must hold an object by names, got {path}")
     return values
