@@ -143,6 +143,18 @@ def test_size_of_a_pickle_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert refusal(tmp_path / "f.pt") == text
 
 
+def test_pairs_of_an_ordered_dict_are_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One list of pairs, made to many dicts: 2**40 items in a file of a few megabytes.
+    pairs = b"](" + b"".join(assemble([i, i]) for i in range(50)) + b"eq\x00"
+    made = b"(h\x00tq\x020" + b"](" + b"ccollections\nOrderedDict\nh\x02R" * 30 + b"e."
+    write_archive(tmp_path / "f.pt", None, **{"data.pkl": b"\x80\x02" + pairs + b"0" + made})
+    assert read_states(tmp_path / "f.pt") == []
+    monkeypatch.setattr(_unpickler, "MAX_OPCODES", 1000)
+    assert refusal(tmp_path / "f.pt") == "pickle must use each list of pairs once, got more"
+
+
 def damage(data: bytes, rng: random.Random) -> bytes:
     """Change one byte, and cut off the end now and then."""
     damaged = bytearray(data)

@@ -19,8 +19,10 @@ from composed_archives import (
     write_archive,
 )
 
-from torch_qconv_prepack.checkpoint import _read, read
+from torch_qconv_prepack.checkpoint import _read, _tensors, read
 from torch_qconv_prepack.checkpoint._nodes import Global, Node
+from torch_qconv_prepack.checkpoint._states import open_container
+from torch_qconv_prepack.checkpoint._tensors import TensorReader
 
 BIAS = plain(storage("Float", "bias", 2), (2,))
 MEMBERS = {
@@ -212,6 +214,7 @@ ONE = WHOLE
 PARTS = "state of version {} must have that version's parts, got others"
 BAD_CONFIG = "config must be 2, 9 integers and a flag of 0 or 1, got "
 INT64 = "{} must be int64 tensors of one element, got others"
+LIST = "stride must be a list of up to 3 tensors, got "
 BAD_STATES = [
     ((3, CONFIG), PARTS.format(3)),
     ((3, CONFIG, [weight(), None, None]), PARTS.format(3)),
@@ -226,11 +229,18 @@ BAD_STATES = [
     (("2", [TWO], [None]), PARTS.format(2)),
     (("2", [TWO, weight()], [None, None]), PARTS.format(2)),
     (("2", [7, weight()], [None]), PARTS.format(2)),
-    (("2", [BIAS, weight()], [None]), "config must be a list of int16, got torch.float32"),
+    (
+        ("2", [BIAS, weight()], [None]),
+        "config must be 11 numbers of torch.int16, got size (2) of torch.float32",
+    ),
     ((weight(), None, [ONE], [ONE], [ONE]), PARTS.format(1)),
     ((weight(), None, [ONE], [ONE], [ONE], ONE), "stride must have 2 elements, got (7)"),
     ((weight(), None, [ONE, 1], [ONE], [ONE], ONE), INT64.format("stride")),
-    ((weight(), None, ONE, [ONE], [ONE], ONE), "stride must be a list, got a tensor"),
+    ((weight(), None, [ONE] * 4, [ONE], [ONE], ONE), LIST + "a list of 4 values"),
+    (
+        (weight(), None, ONE, [ONE], [ONE], ONE),
+        "stride must be a list of up to 3 tensors, got a tensor",
+    ),
     ((weight(), None, [ONE] * 2, [ONE] * 2, [ONE] * 2, BIAS), INT64.format("groups")),
     (("torch_qconv_prepack.1", "auto", [2], "AAAA"), None),
 ]
@@ -260,6 +270,33 @@ def test_weights_that_share_memory_too_often_are_refused(
     assert refusal(tmp_path / "f.pt", read) == (
         f"file must have weights of at most 0 times its {size} bytes, got 600"
     )
+
+
+def test_scales_that_many_tensors_share_are_built_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "f.pt", None)
+    quantizer = per_channel([0.5, 0.25], [0, -7])
+    with open_container(tmp_path / "f.pt") as container:
+        reader = TensorReader(container, "data")
+        tensors = [reader.read(weight(quantizer=quantizer)) for _ in range(100)]
+        for field in ("scales", "zero_points", "values"):
+            assert len({getattr(tensor, field).data_ptr() for tensor in tensors}) == 1
+        # Looking at them is limited too, by what the file could hold.
+        monkeypatch.setattr(_tensors, "_MIN_EXAMINED", 202)
+        monkeypatch.setattr(_tensors, "_MAX_SHARING", 0)
+        reader.read(weight(quantizer=quantizer))
+        with pytest.raises(ValueError, match=r"^scales must be used 0 times at most, got more use"):
+            reader.read(weight(quantizer=quantizer))
+
+
+def test_long_name_in_a_state_dict_is_refused(tmp_path: Path) -> None:
+    # Every convolution would have a copy of it.
+    name = "k" * 4096
+    values = {f"{name}.{key}": value for key, value in STATE_DICT.items()}
+    write(tmp_path / "f.pt", values)
+    text = "names must have at most 4096 characters, got more"
+    assert refusal(tmp_path / "f.pt", read) == text
 
 
 def test_storages_of_these_tests_are_all_there() -> None:

@@ -169,6 +169,17 @@ def test_nothing_in_a_state_dict_runs(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
+def test_tensors_that_share_memory_are_refused(tmp_path: Path, sound: Tensors) -> None:
+    # A small file could have very many of them, and each be copied.
+    bias = torch.ones(10_000)
+    names = {f"{name}.bias": bias for name in range(100)}
+    torch.save({**sound, **names}, tmp_path / "f.pth")
+    text = r"tensors must not share memory, got more of them than bytes in the file$"
+    for function in (read, read_migrated):
+        with pytest.raises(ValueError, match=text):
+            function(tmp_path / "f.pth")
+
+
 @pytest.mark.parametrize(
     "head",
     [

@@ -100,8 +100,11 @@ def packed_record(
             }
             return _record(name, "1", class_name, weight, bias, geometry)
         case 2, (_, [FileTensor(values=Tensor() as config), weight], ([] | [_]) as rest):
-            if config.dtype != torch.int16 or config.dim() != 1:
-                raise FormatError(f"config must be a list of int16, got {config.dtype}")
+            if config.dtype != torch.int16 or config.shape != (4 * dims + 3,):
+                raise FormatError(
+                    f"config must be {4 * dims + 3} numbers of torch.int16, "
+                    f"got size {show(tuple(config.shape))} of {config.dtype}"
+                )
             bias = rest[0] if rest else None
             return _record(name, "2", class_name, weight, bias, _config(config.tolist(), dims))
         case 3, (_, list(config), [None, weight, bias]):
@@ -260,8 +263,8 @@ def _sizes(field: str, value: object, dims: int) -> Ints:
 
 def _integers(field: str, tensors: object) -> Ints:
     """The numbers of a list of tensors with one integer each."""
-    if not isinstance(tensors, list):
-        raise FormatError(f"{field} must be a list, got {show(tensors)}")
+    if not isinstance(tensors, list) or len(tensors) > 3:
+        raise FormatError(f"{field} must be a list of up to 3 tensors, got {show(tensors)}")
     for tensor in tensors:
         if (
             not isinstance(tensor, FileTensor)

@@ -83,8 +83,12 @@ def state_dict_tensors(container: Container) -> dict[str, Tensor]:
     if not isinstance(pickle.tree, dict):
         raise FormatError(f"file must hold a state_dict, got {show(pickle.tree)}")
     reader = TensorReader(container, pickle.folder)
-    return {
+    tensors = {
         name: reader.read(node).values
         for name, node in pickle.tree.items()
         if isinstance(name, str) and is_tensor(node)
     }
+    # Else copies of a small file's tensors could fill the memory.
+    if sum(tensor.nbytes for tensor in tensors.values()) > container.size:
+        raise FormatError("tensors must not share memory, got more of them than bytes in the file")
+    return tensors

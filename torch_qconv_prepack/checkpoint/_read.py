@@ -29,7 +29,7 @@ from ._states import (
     state_version,
 )
 from ._tensors import TensorReader, is_quantized
-from ._tree import walk
+from ._tree import MAX_NAME, walk
 
 # A file may hold one tensor under several names, but not so often that records of a small file fill
 # the memory of whoever copies them.
@@ -190,6 +190,8 @@ class _Finder:
         for key, value in values.items():
             if not isinstance(key, str) or not key.endswith(_WEIGHT) or not is_quantized(value):
                 continue
+            if len(key) > MAX_NAME:
+                raise FormatError(f"names must have at most {MAX_NAME} characters, got more")
             prefix = key.removesuffix(_WEIGHT)
             module = f"{place}.{prefix}".removesuffix(".") if place else prefix.removesuffix(".")
             output = [values.get(prefix + name) for name in (_SCALE, _ZERO_POINT)]

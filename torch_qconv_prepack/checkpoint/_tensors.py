@@ -55,6 +55,10 @@ _QUANTIZED_TYPES: dict[str, _QuantizedType] = {
     "torch.QUInt8Storage": _QuantizedType("torch.quint8", torch.uint8, 0, 255),
 }
 _MAX_DIMS = 64
+# Scales may serve several tensors, but looking at them for each must not take for ever: this often
+# times the file's size, or this many.
+_MAX_SHARING = 16
+_MIN_EXAMINED = 1 << 24
 _INT64_MAX = 2**63 - 1
 _PLAIN = "torch._utils._rebuild_tensor_v2"
 _QUANTIZED = "torch._utils._rebuild_qtensor"
@@ -105,6 +109,7 @@ class TensorReader:
         self._folder = folder
         self._built: dict[Node, FileTensor] = {}
         self._lists: dict[int, Tensor] = {}  # by id: what is met again is not built again
+        self._examined = 0  # scales
         self._builders: dict[str, Callable[[tuple[object, ...]], FileTensor]] = {
             _PLAIN: self._plain,
             _QUANTIZED: self._quantized,
@@ -168,6 +173,9 @@ class TensorReader:
                     "a quantizer must be (per_tensor_affine, scale, zero_point) or "
                     f"(per_channel_affine, scales, zero_points, axis), got {show(quantizer)}"
                 )
+        self._examined += scales.numel()
+        if self._examined > max(_MAX_SHARING * self._container.size, _MIN_EXAMINED):
+            raise FormatError(f"scales must be used {_MAX_SHARING} times at most, got more uses")
         if not bool((scales.isfinite() & (scales > 0)).all()):
             raise FormatError("scales must be finite and above 0, got others")
         if zero_points.numel():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ._nodes import FormatError, Node, show
 
 _MAX_DEPTH = 256  # a module in a module takes two or three
-_MAX_NAME = 4096
+MAX_NAME = 4096
 # What FX's graph modules are rebuilt by, from a dict of their attributes: PyTorch 1.7, 1.8, later.
 _GRAPH_MODULES = (
     "torch._fx.graph_module.deserialize_graphmodule",
@@ -31,9 +31,9 @@ def walk(name: str, root: object) -> Iterator[tuple[str, Node | dict[object, obj
         seen.add(id(value))
         if isinstance(value, Node | dict):
             yield place, value
-        if len(path) > _MAX_DEPTH or len(place) > _MAX_NAME:
+        if len(path) > _MAX_DEPTH or len(place) > MAX_NAME:
             raise FormatError(
-                f"object tree must be at most {_MAX_DEPTH} deep, with names of at most {_MAX_NAME} "
+                f"object tree must be at most {_MAX_DEPTH} deep, with names of at most {MAX_NAME} "
                 f"characters, got more at {show(place)}"
             )
         path.append(_children(place, value))
@@ -43,7 +43,7 @@ def _children(place: str, value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         for key, child in value.items():
             # Long keys, shared by many dicts, would be copied each time; walk refuses them anyway.
-            step = key[: _MAX_NAME + 1] if isinstance(key, str) else show(key)
+            step = key[: MAX_NAME + 1] if isinstance(key, str) else show(key)
             yield (f"{place}.{step}" if place else step), child
     elif isinstance(value, tuple | list):
         for index, child in enumerate(value):
