@@ -66,10 +66,16 @@ def test_state_dict_of_python_2_is_read(tmp_path: Path) -> None:
     assert (record.format, record.output_scale, record.bias) == ("state_dict", 0.5, None)
 
 
-def test_modules_source_is_looked_past(tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_modules_source_is_looked_past(tmp_path: Path, protocol: int) -> None:
     # What PyTorch writes around a module's class; the source would be compared, never run.
     module = torch.ao.nn.quantized.Conv2d(3, 4, 2)
-    torch.save([module], tmp_path / "f.pt", _use_new_zipfile_serialization=False)
+    torch.save(
+        [module],
+        tmp_path / "f.pt",
+        pickle_protocol=protocol,
+        _use_new_zipfile_serialization=False,
+    )
     assert b"module" in (tmp_path / "f.pt").read_bytes()
     (record,) = read(tmp_path / "f.pt")
     assert record.class_name == "torch.ao.nn.quantized.modules.conv.Conv2d"

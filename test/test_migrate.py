@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from test_checkpoint_read import read_one, reference_of
 from torch import Tensor, nn
 
-import torch_qconv_prepack as qconv
 from torch_qconv_prepack.checkpoint import (
     ConvRecord,
     _verify,
@@ -69,8 +68,7 @@ def test_old_file_becomes_plain_tensors_that_compute_the_same(
     tensors = load(target)
     assert not any(tensor.is_quantized for tensor in tensors.values())
     y = plain_run(tensors, old.name, expected.x, expected.y, file)
-    engine = qconv.default_engine() if old.transposed else "native"
-    assert_matches(y, reference_of(expected, file, old.pack().engine() or engine))
+    assert_matches(y, reference_of(expected, file, old.pack().engine()))
 
 
 def plain_run(
@@ -309,13 +307,33 @@ def test_kind_may_be_given_whatever_the_suffix(model_file: Path) -> None:
     assert len(read_migrated(target).records) == 3
 
 
-def test_convolution_that_is_too_large_to_run_is_refused(tmp_path: Path) -> None:
-    module = torch.ao.nn.quantized.Conv2d(3, 8, 3, dilation=2**20)
+@pytest.mark.parametrize(
+    "module",
+    [
+        torch.ao.nn.quantized.Conv2d(3, 8, 3, dilation=2**20),
+        torch.ao.nn.quantized.Conv2d(3, 8, 1, padding=2**20),
+        torch.ao.nn.quantized.ConvTranspose2d(3, 8, 1, stride=2**20),
+        torch.ao.nn.quantized.Conv3d(3, 1, 1, padding=120),
+    ],
+    ids=["dilation", "padding", "stride", "output"],
+)
+def test_convolution_that_is_too_large_to_run_is_refused(tmp_path: Path, module: nn.Module) -> None:
     torch.save(module, tmp_path / "old.pt")
-    with pytest.raises(
-        ValueError, match=r"^'': running the convolution must take at most \d+ elem"
-    ):
+    with pytest.raises(ValueError, match=r"^'': running the convolution must take at most \d+ "):
         migrate(tmp_path / "old.pt", tmp_path / "new.pth")
+
+
+def test_convolutions_with_far_taps_are_run(tmp_path: Path) -> None:
+    nnq = torch.ao.nn.quantized
+    modules = [
+        nnq.Conv2d(256, 8, 3, dilation=36),
+        nnq.Conv2d(256, 8, 3, dilation=36, padding=36),
+        nnq.ConvTranspose2d(8, 8, 16, stride=16, padding=4),
+        nnq.Conv1d(2, 2, 3, stride=9, padding=50),
+    ]
+    torch.save(modules, tmp_path / "old.pt")
+    (migration,) = migrate(tmp_path / "old.pt", tmp_path / "new.pth")
+    assert migration.convolutions == len(modules)
 
 
 def test_migrated_file_can_be_migrated(tmp_path: Path) -> None:

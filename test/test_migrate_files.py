@@ -198,7 +198,7 @@ def folder(tmp_path: Path) -> Path:
     (old / "deep" / "er").mkdir(parents=True)
     shutil.copyfile(OLD, old / "a.pt")
     shutil.copyfile(OTHER, old / "deep" / "b.pt")
-    shutil.copyfile(OTHER, old / "deep" / "er" / "b.pt")
+    (old / "deep" / "er" / "b.pt").symlink_to(OTHER)
     (old / "deep" / "cut.pt").write_bytes(OLD.read_bytes()[:-9])
     torch.save({"nothing": 1}, old / "nothing.pt")
     (old / "notes.txt").write_text("no archive")

@@ -244,7 +244,7 @@ def _pairs(source: Path, target: Path, kind: Kind) -> list[tuple[Path, Path]]:
     pairs = []
     inside = target.resolve()
     for path in sorted(source.rglob("*")):
-        if not path.is_file() or path.is_symlink() or path.resolve().is_relative_to(inside):
+        if not path.is_file() or path.resolve().is_relative_to(inside):
             continue
         with open(path, "rb") as file:
             if not file.read(4).startswith(_FIRST_BYTES):

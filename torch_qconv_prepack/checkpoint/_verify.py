@@ -22,7 +22,7 @@ from ._record import GEOMETRY, ConvRecord
 
 # Engines scale in float32 and QNNPACK rounds its bias: near a tie they may be one off.
 _MAX_QUANTA = 1
-_MAX_ELEMENTS = 1 << 26
+_MAX_ELEMENTS = 1 << 24  # 128 MiB of float64
 _X_SCALE, _X_ZERO_POINT = 0.05, 113
 _OPS = torch.ops.torch_qconv_prepack
 
@@ -71,41 +71,37 @@ def verify(old: ConvRecord, new: ConvRecord) -> None:
 def _input(record: ConvRecord) -> Tensor:
     """A random uint8 input, a few pixels larger than the kernel's reach, of all values."""
     assert record.in_channels
-    assert record.padding
-    assert record.stride
-    assert record.dilation
-    sizes = []
-    lists = (record.kernel_size, record.padding, record.stride, record.dilation)
-    for kernel, padding, stride, dilation in zip(*lists, strict=True):
+    assert record.out_channels
+    inputs, outputs = [], []
+    lists = [getattr(record, field) for field in GEOMETRY[:4]]
+    for kernel, stride, padding, dilation, extra in zip(record.kernel_size, *lists, strict=True):
         reach = dilation * (kernel - 1) + 1
         # A transposed convolution's padding takes away from the output.
         least = math.ceil((2 * padding + 2) / stride) if record.transposed else reach - 2 * padding
-        sizes.append(max(least, 1) + min(stride, 2))
-    # A dilation or padding of millions would take more memory than anyone has.
-    elements = record.in_channels * math.prod(sizes)
-    if elements > _MAX_ELEMENTS or _output_elements(record, sizes) > _MAX_ELEMENTS:
+        n = max(least, 1) + min(stride, 2)
+        inputs.append(n)
+        if record.transposed:
+            outputs.append(max((n - 1) * stride - 2 * padding + reach + extra, 1))
+        else:
+            outputs.append(max((n + 2 * padding - reach) // stride + 1, 1))
+    # A dilation or padding of millions would take more memory than anyone has. In float64, torch
+    # copies the window of each output, or, transposed, makes that of each input.
+    windows = record.weight[0, 0].numel() * (
+        record.out_channels * math.prod(inputs)
+        if record.transposed
+        else record.in_channels * math.prod(outputs)
+    )
+    elements = max(
+        record.in_channels * math.prod(inputs), record.out_channels * math.prod(outputs), windows
+    )
+    if elements > _MAX_ELEMENTS:
         raise ValueError(
             f"{show(record.name)}: running the convolution must take at most {_MAX_ELEMENTS} "
-            f"elements, got an input of size {tuple(sizes)}; its numbers alone can't be verified"
+            f"elements, got an input of size {tuple(inputs)}; its numbers alone can't be verified"
         )
     generator = torch.Generator().manual_seed(0)
-    shape = (1, record.in_channels, *sizes)
+    shape = (1, record.in_channels, *inputs)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-
-
-def _output_elements(record: ConvRecord, sizes: list[int]) -> int:
-    assert record.out_channels
-    elements = record.out_channels
-    lists = [getattr(record, field) for field in GEOMETRY[:4]]
-    for n, kernel, stride, padding, dilation, extra in zip(
-        sizes, record.kernel_size, *lists, strict=True
-    ):
-        reach = dilation * (kernel - 1)
-        if record.transposed:
-            elements *= max((n - 1) * stride - 2 * padding + reach + extra + 1, 1)
-        else:
-            elements *= max((n + 2 * padding - reach - 1) // stride + 1, 1)
-    return elements
 
 
 def _real_conv(record: ConvRecord, x: Tensor) -> Tensor:
