@@ -167,3 +167,15 @@ def test_objects_pack_for_the_threads_of_their_run() -> None:
             assert_matches(run(data, params), data.expected(engine="onednn"))
     finally:
         torch.set_num_threads(before)
+
+
+def test_far_taps_of_a_transposed_3d_convolution_take_no_time_to_pack() -> None:
+    # oneDNN would take minutes to make a primitive; a file may ask for any dilation.
+    near = ConvCase("near", dims=3, transposed=True, input_size=(2,), kernel=(2,), dilation=(64,))
+    assert pack(near.data(), "onednn").kernel_name() != "exact"
+    weight = torch.quantize_per_tensor(torch.ones(2, 2, 1, 1, 2), 0.1, 0, torch.qint8)
+    prepack = op("conv_transpose3d_prepack")
+    geometry = ([1] * 3, [0] * 3, [0] * 3)
+    params = prepack(weight, None, *geometry, [1, 1, 10**9 // 4], 1, engine="onednn")
+    assert params.kernel_name() == "exact"
+    check(replace(near, name="far", kernel=(1, 1, 2), dilation=(1, 1, 5000)))
