@@ -275,6 +275,15 @@ def test_wrong_geometry_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["old.pt"]
 
 
+def test_numbers_that_make_no_convolution_are_refused(tmp_path: Path) -> None:
+    module = torch.ao.nn.quantized.ConvTranspose2d(4, 2, 2)
+    module.output_padding = (0, 57)
+    torch.save(module, tmp_path / "old.pt")
+    with pytest.raises(ValueError, match="output_padding must be smaller than"):
+        migrate(tmp_path / "old.pt", tmp_path / "new.pth")
+    assert [path.name for path in tmp_path.iterdir()] == ["old.pt"]
+
+
 def test_arguments_are_checked(model_file: Path) -> None:
     folder = model_file.parent
     with pytest.raises(

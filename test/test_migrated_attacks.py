@@ -159,6 +159,19 @@ def test_checksum_may_be_left_out(tmp_path: Path, sound: Tensors) -> None:
     assert torch.equal(found.tensors["bias"], changed["bias"])
 
 
+def test_one_element_with_any_stride_has_the_same_checksum(sound: Tensors) -> None:
+    strided = {
+        name: torch.empty(0, dtype=tensor.dtype).set_(
+            tensor.untyped_storage(), 0, tensor.shape, (48,) * tensor.dim()
+        )
+        if tensor.numel() == 1
+        else tensor
+        for name, tensor in {**sound, "one": torch.ones(1, 1)}.items()
+    }
+    assert digest(strided) == digest({**sound, "one": torch.ones(1, 1)})
+    assert digest(strided) != digest(sound)
+
+
 def test_nothing_in_a_state_dict_runs(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     tree = {METADATA: call("os.system", f"touch {marker}"), "geometry": call("builtins.exit")}

@@ -207,6 +207,8 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
         if name == METADATA:
             continue
         tensor = tensors[name].contiguous()
+        if tensor.numel() == 1:  # for which contiguous() keeps any strides
+            tensor = tensor.clone(memory_format=torch.contiguous_format)
         head = f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0"
         sha256.update(head.encode())
         sha256.update(memory(tensor.reshape(-1).view(torch.uint8)))

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from torch_qconv_prepack._deprecations import without_quantized_tensor_warnings
+from torch_qconv_prepack._params import PackedParams
 
 from ._nodes import show
 from ._record import GEOMETRY, ConvRecord
@@ -51,13 +52,14 @@ def verify(old: ConvRecord, new: ConvRecord) -> None:
             )
     # How the input is padded is for the model; the convolution itself is that of the padded input.
     old, new = (replace(record, padding_mode="zeros") for record in (old, new))
+    packed = old.pack()  # says what is wrong with numbers that make no convolution
     x = _input(old)
     real = _real_conv(old, x)
     low, high = min(real.min().item(), 0.0), max(real.max().item(), 0.0)
     y_scale = (high - low) / 255 or 1.0
     y_zero_point = round(-low / y_scale)
     expected = ((real / y_scale).round() + y_zero_point).clamp(0, 255)
-    first = _run_packed(old, x, y_scale, y_zero_point)
+    first = _run_packed(old, packed, x, y_scale, y_zero_point)
     second = _run_plain(new, x, y_scale, y_zero_point)
     if not torch.equal(first, second):
         raise DifferentError(f"{name}: the new convolution must compute what the old one does")
@@ -122,17 +124,19 @@ def _real_conv(record: ConvRecord, x: Tensor) -> Tensor:
     return result
 
 
-def _run_packed(record: ConvRecord, x: Tensor, y_scale: float, y_zero_point: int) -> Tensor:
+def _run_packed(
+    record: ConvRecord, packed: PackedParams, x: Tensor, y_scale: float, y_zero_point: int
+) -> Tensor:
     op = getattr(_OPS, record.kind)
     with without_quantized_tensor_warnings():
         quantized = torch._make_per_tensor_quantized_tensor(x, _X_SCALE, _X_ZERO_POINT)
-        result: Tensor = op(quantized, record.pack(), y_scale, y_zero_point)
+        result: Tensor = op(quantized, packed, y_scale, y_zero_point)
     return result.int_repr()
 
 
 def _run_plain(record: ConvRecord, x: Tensor, y_scale: float, y_zero_point: int) -> Tensor:
     if record.transposed:  # which the plain-tensor ops don't run
-        return _run_packed(record, x, y_scale, y_zero_point)
+        return _run_packed(record, record.pack(), x, y_scale, y_zero_point)
     convolution = (record.weight, record.scales, record.zero_points, record.bias)
     geometry = (record.stride, record.padding, record.dilation, record.groups)
     result: Tensor = _OPS.qconv_pointwise(
