@@ -196,7 +196,7 @@ def test_another_convolution_is_not_taken_for_the_same(
     other = dataclasses.replace(
         stem, **{field: getattr(stem, field) + 1 if value == "+1" else value}
     )
-    with pytest.raises(DifferentError, match=rf"^'stem': {field} must be "):
+    with pytest.raises(DifferentError, match=rf"^{field} must be "):
         verify(stem, other)
 
 
@@ -212,7 +212,9 @@ def test_another_result_is_not_taken_for_the_same(
         return result
 
     monkeypatch.setattr(_verify, name, wrong)
-    with pytest.raises(DifferentError, match=r"^'stem': the new convolution must compute what"):
+    with pytest.raises(
+        DifferentError, match=r"^migrate: 'stem': the new convolution must compute what"
+    ):
         migrate(model_file, model_file.with_name("new.pth"))
     assert [path.name for path in model_file.parent.iterdir()] == [model_file.name]
 
@@ -279,7 +281,7 @@ def test_numbers_that_make_no_convolution_are_refused(tmp_path: Path) -> None:
     module = torch.ao.nn.quantized.ConvTranspose2d(4, 2, 2)
     module.output_padding = (0, 57)
     torch.save(module, tmp_path / "old.pt")
-    with pytest.raises(ValueError, match="output_padding must be smaller than"):
+    with pytest.raises(ValueError, match=r"^migrate: '': .*output_padding must be smaller than"):
         migrate(tmp_path / "old.pt", tmp_path / "new.pth")
     assert [path.name for path in tmp_path.iterdir()] == ["old.pt"]
 
@@ -328,7 +330,7 @@ def test_kind_may_be_given_whatever_the_suffix(model_file: Path) -> None:
 )
 def test_convolution_that_is_too_large_to_run_is_refused(tmp_path: Path, module: nn.Module) -> None:
     torch.save(module, tmp_path / "old.pt")
-    with pytest.raises(ValueError, match=r"^'': running the convolution must take at most \d+ "):
+    with pytest.raises(ValueError, match=r"^migrate: '': running the convolution must take at "):
         migrate(tmp_path / "old.pt", tmp_path / "new.pth")
 
 

@@ -18,7 +18,7 @@ from ._atomic import atomic_file
 from ._decode import checked
 from ._migrated import SUFFIXES, Kind, write_tensors
 from ._named_tensors import to_tensors
-from ._nodes import FormatError, OtherFileError
+from ._nodes import FormatError, OtherFileError, show
 from ._read import read, read_migrated
 from ._record import GEOMETRY, ConvRecord
 from ._verify import verify
@@ -208,7 +208,10 @@ class _Work:
                 f"migrate: {path} must hold the convolutions of the source, got others"
             )
         for record in records:
-            verify(record, new[record.name])
+            try:
+                verify(record, new[record.name])
+            except (ValueError, NotImplementedError) as error:
+                raise type(error)(f"migrate: {show(record.name)}: {error}") from None
 
     def _complete(self, record: ConvRecord) -> ConvRecord:
         """Add the geometry that a state_dict lacks."""

@@ -39,15 +39,14 @@ def verify(old: ConvRecord, new: ConvRecord) -> None:
         DifferentError: they differ.
         ValueError, NotImplementedError: the convolution can't be run.
     """
-    name = show(old.name)
     for field in ("weight", "scales", "zero_points", "bias"):
         a, b = getattr(old, field), getattr(new, field)
         if (a is None) != (b is None) or (a is not None and not torch.equal(a, b)):
-            raise DifferentError(f"{name}: {field} must be what the old file holds, got another")
+            raise DifferentError(f"{field} must be what the old file holds, got another")
     for field in (*GEOMETRY, "per_channel", "padding_mode", "output_scale", "output_zero_point"):
         if getattr(old, field) != getattr(new, field):
             raise DifferentError(
-                f"{name}: {field} must be {show(getattr(old, field))} as in the old file, "
+                f"{field} must be {show(getattr(old, field))} as in the old file, "
                 f"got {show(getattr(new, field))}"
             )
     # How the input is padded is for the model; the convolution itself is that of the padded input.
@@ -62,11 +61,11 @@ def verify(old: ConvRecord, new: ConvRecord) -> None:
     first = _run_packed(old, packed, x, y_scale, y_zero_point)
     second = _run_plain(new, x, y_scale, y_zero_point)
     if not torch.equal(first, second):
-        raise DifferentError(f"{name}: the new convolution must compute what the old one does")
+        raise DifferentError("the new convolution must compute what the old one does")
     worst = (first.double() - expected).abs().max().item()
     if worst > _MAX_QUANTA:
         raise DifferentError(
-            f"{name}: the result must be within {_MAX_QUANTA} quantum of float64, got {worst:.0f}"
+            f"the result must be within {_MAX_QUANTA} quantum of float64, got {worst:.0f}"
         )
 
 
@@ -98,7 +97,7 @@ def _input(record: ConvRecord) -> Tensor:
     )
     if elements > _MAX_ELEMENTS:
         raise ValueError(
-            f"{show(record.name)}: running the convolution must take at most {_MAX_ELEMENTS} "
+            f"running the convolution must take at most {_MAX_ELEMENTS} "
             f"elements, got an input of size {tuple(inputs)}; its numbers alone can't be verified"
         )
     generator = torch.Generator().manual_seed(0)
