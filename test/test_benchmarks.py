@@ -22,10 +22,13 @@ from torch.nn import functional
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 # Distinct layers, layers, weights and multiply-adds of all convolutions. torchvision's models have
 # 25,557,032 and 3,504,872 parameters, among them those of batch norm (53,120 and 34,112) and of the
-# last layer (2,049,000 and 1,281,000).
+# last layer (2,049,000 and 1,281,000). PyTorch's DCGAN generator has 3,576,704, of which batch norm
+# has 1,920; of U-Net these are four layers of many.
 NETWORKS = {
     "resnet50": (23, 53, 23_454_912, 4_087_136_256),
     "mobilenet_v2": (30, 52, 2_189_760, 299_494_272),
+    "dcgan": (5, 5, 3_574_784, 104_628_224),
+    "unet_up": (4, 4, 2_785_280, 5_631_377_408),
 }
 
 
