@@ -49,7 +49,7 @@ struct DenseArguments {
 
   // Per channel, as readable as multiplier; or null. Any numbers whose products fit int32.
   const int32_t* weight_zero_points = nullptr;
-  const int32_t* activation_sums = nullptr;     // per pixel of the run; null with the former
+  const int32_t* activation_sums = nullptr;  // per pixel of the run; null with the former
 
   Store store = Store::kBytes;
   Requantization requantization;  // not for Store::kSums

@@ -30,6 +30,12 @@ void for_each_part(
       const_cast<std::remove_const_t<RunRanges>*>(&run_ranges));
 }
 
+// The same on all of the caller's threads, for parts that are worth one each.
+template <typename RunParts>
+void for_each_part(const ParallelFor& parallel_for, int64_t parts, const RunParts& run_parts) {
+  for_each_part(parallel_for, parallel_for.threads, parts, run_parts);
+}
+
 // "8 parts on 2 threads".
 inline std::string parts_on_threads(int threads, int64_t parts) {
   return std::to_string(parts) + " parts on " + std::to_string(std::min<int64_t>(threads, parts)) +
