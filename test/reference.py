@@ -37,9 +37,9 @@ ROUND_THE_BIAS = ("qnnpack",)
 # clamped lie below 256 there, so that this sum rounds by at most half an ulp of that.
 ADD_ZERO_POINT_IN_FLOAT32 = ("onednn",)
 
-# The native engine's distance from float64 before rounding, in quanta, whatever the sizes of sum
-# and bias: it requantizes in float64 where float32 could be farther away (docs/native.md). Real
-# numbers (dynamic ops, and convolutions before an addition) are the float64 value rounded once.
+# The native engine's distance from float64 before rounding, in quanta, whatever the sizes of sum,
+# bias and addend: it requantizes in float64 where float32 could be farther away (docs/native.md).
+# Real numbers (dynamic ops) are the float64 value rounded once.
 WITHIN_OF_A_TIE = {"native": 1e-3}
 ROUND_REAL_NUMBERS_ONCE = ("native",)
 

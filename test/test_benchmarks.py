@@ -235,7 +235,7 @@ def test_the_page_and_its_charts_are_made_from_files(figures: Path, tmp_path: Pa
     [
         (("--engine", "nothing"), "--engine must be one of"),
         (("--peers", "nothing"), "--peers may be x86"),
-        (("--suite", "nothing"), "must be of efficientnet_b0_depthwise"),
+        (("--suite", "nothing"), "must be of dcgan"),
     ],
 )
 def test_a_wrong_option_is_explained(arguments: tuple[str, ...], words: str) -> None:

@@ -31,7 +31,17 @@ def assert_runs(file: LegacyFile, run: Callable[[Tensor], Tensor]) -> None:
     assert float((error != 0).double().mean()) <= MAX_SHARE
 
 
-@pytest.mark.parametrize("file", legacy_files("raw", "mod", "freeze"), ids=lambda file: file.name)
+def torchscript_files() -> list[LegacyFile]:
+    """Without those that torch.jit.load can't read: per-channel weights of PyTorch 1.3 and 1.4,
+    whose scales are lists. checkpoint.read does (test_checkpoint_read.py)."""
+    return [
+        file
+        for file in legacy_files("raw", "mod", "freeze")
+        if not (file.name.startswith(("torch-1.3.", "torch-1.4.")) and ".chn." in file.name)
+    ]
+
+
+@pytest.mark.parametrize("file", torchscript_files(), ids=lambda file: file.name)
 def test_old_torchscript_files_load_and_run(file: LegacyFile) -> None:
     with qconv.enabled():
         module = torch.jit.load(str(file.path))

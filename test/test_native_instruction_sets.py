@@ -122,7 +122,7 @@ def test_packing_refuses_a_wrong_name(name: str, engine: str | None) -> None:
 
 
 # The suffix of a run op, and whom its errors name.
-RUNS = {"": "conv2d", "_relu": "conv2d_relu", "_dynamic": "engine native", "_add": "engine native"}
+RUNS = {"": "conv2d", "_relu": "conv2d_relu", "_dynamic": "engine native", "_add": "conv2d_add"}
 
 
 @pytest.mark.parametrize(("suffix", "names"), RUNS.items())
