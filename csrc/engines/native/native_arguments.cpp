@@ -40,9 +40,10 @@ native::WeightStrides to_native_strides(const ConvGeometry& geometry, c10::IntAr
     result.in_channel = strides[1];
   }
   // The dimensions that a convolution lacks have one entry, whose stride doesn't matter.
-  std::copy(
-      strides.begin() + 2, strides.end(),
-      result.kernel.end() - static_cast<int64_t>(strides.size() - 2));
+  const size_t dims = strides.size() - 2;
+  for (size_t i = 0; i < dims; ++i) {
+    result.kernel[result.kernel.size() - dims + i] = strides[2 + i];
+  }
   return result;
 }
 
