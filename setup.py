@@ -118,6 +118,9 @@ COMPILE_FLAGS = [
     # csrc/native gives the same bytes on every instruction set: a product and a sum are one fused
     # operation only where the source says so.
     "-ffp-contract=off",
+    # at::parallel_for is a template: compiled without OpenMP it runs on the calling thread alone.
+    # The library then needs libgomp.so.1, which is torch's own, loaded before.
+    "-fopenmp",
     # Python's own flags bring -g, which makes the library many times larger and slower to compile.
     "-g0",
     # Source paths in the library, as in error messages, start with csrc/ and torch/ wherever it was
@@ -148,6 +151,7 @@ extension = Extension(
     # Not torch_python: the library has no Python in it.
     libraries=["c10", "torch_cpu", "torch", *(["dnnl"] if ONEDNN else [])],
     extra_compile_args=COMPILE_FLAGS,
+    extra_link_args=["-fopenmp"],
     language="c++",
 )
 

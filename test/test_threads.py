@@ -1,7 +1,12 @@
 """Packed objects serve any number of threads, and every number of threads gives the same result."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import pytest
 import torch
 from comparison import assert_matches
 from conv_case import ConvCase, ConvData
@@ -68,3 +73,43 @@ def test_the_number_of_threads_changes_nothing(case: ConvCase, engine: str) -> N
     assert_matches(results[0], data.expected(engine=engine))
     assert all(torch.equal(result, results[0]) for result in results[1:])
     assert all(torch.equal(result, real[0]) for result in real[1:])
+
+
+# Prints the share of the CPU time of some runs that other threads than the calling one took.
+SHARE_OF_OTHER_THREADS = """
+import os
+import torch
+from conv_case import ConvCase
+from ops import pack, run
+
+def ticks():
+    stats = {}
+    for task in os.listdir("/proc/self/task"):
+        fields = open(f"/proc/self/task/{task}/stat").read().rsplit(")", 1)[1].split()
+        stats[int(task)] = int(fields[11]) + int(fields[12])
+    return stats
+
+data = ConvCase("", in_channels=64, out_channels=64, padding=(1,), input_size=(96, 96)).data()
+params = pack(data, "native")
+torch.set_num_threads(2)
+before = ticks()
+for _ in range(200):
+    run(data, params)
+spent = {task: count - before.get(task, 0) for task, count in ticks().items()}
+print(1 - spent[os.getpid()] / sum(spent.values()))
+"""
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs two CPUs, and Linux to tell threads' times",
+)
+def test_two_threads_share_the_work() -> None:
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SHARE_OF_OTHER_THREADS],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(result.stdout) > 0.25
