@@ -57,7 +57,7 @@ inline QCONV_INLINE void sum_products(
   const int8_t* weight0 = tile.weight;
   const int8_t* weight1 = tile.weight + arguments.block_stride;
   const int64_t bytes0 = tile.quad_bytes[0];
-  const int64_t bytes1 = tile.quad_bytes[1];
+  const int64_t bytes1 = kBlocks == 2 ? tile.quad_bytes[1] : 0;
   for (int64_t tap = 0; tap < arguments.taps; ++tap) {
     // Every third pixel has a pointer; the two after it are reached by index.
     constexpr int kPointers = (kPixels + 2) / 3;
