@@ -17,6 +17,16 @@ struct OutputPlace {
   int64_t row_width = 0;
 };
 
+// Taps that read neighbours: tap taps[i] of a pixel reads what tap taps[0] does of the pixel i
+// pixels after it.
+struct TapRun {
+  static constexpr int64_t kMostTaps = 3;
+
+  int64_t offset = 0;  // of tap taps[0], in elements
+  int64_t count = 0;
+  int64_t taps[kMostTaps] = {};
+};
+
 // One run of a dense convolution: `pixels` output pixels at a constant distance in the activation,
 // all output channels of `blocks` blocks of packed weights (see Layout).
 //
@@ -25,6 +35,10 @@ struct OutputPlace {
 //               - weight_zero_points[c] * activation_sums[p]
 //
 // in int32, without saturation in between; the total is known to fit.
+//
+// Grouped layouts have kernels of their own, with the same arguments. There, output channel c reads
+// the activation from element c / group_outputs * group_inputs on, and what is subtracted is
+// weight_zero_points[c] * (sum of all that it reads).
 struct DenseArguments {
   // uint8, or uint16 where the kernel set has a `widen`; offsets and strides are
   // counted in elements.
@@ -49,7 +63,16 @@ struct DenseArguments {
 
   // Per channel, as readable as multiplier; or null. Any numbers whose products fit int32.
   const int32_t* weight_zero_points = nullptr;
-  const int32_t* activation_sums = nullptr;  // per pixel of the run; null with the former
+  const int32_t* activation_sums = nullptr;  // per pixel of the run; null with the former, and for
+                                             // grouped kernels
+
+  // Of grouped layouts, whose taps have one k block without padding, and whose blocks all have 16
+  // columns in memory. Their kernels read kGroupedReach elements from every quad of the first group
+  // of a block on.
+  int64_t group_outputs = 0;  // channels of a group, a divisor of 16; 0: not a grouped layout
+  int64_t group_inputs = 0;   // a multiple of 4
+  const TapRun* tap_runs = nullptr;  // all taps, each once
+  int64_t tap_run_count = 0;
 
   Store store = Store::kBytes;
   Requantization requantization;  // not for Store::kSums
@@ -58,6 +81,8 @@ struct DenseArguments {
   // own memory.
   const void* addend = nullptr;
 };
+
+constexpr int64_t kGroupedReach = 32;
 
 using DenseKernel = void (*)(const DenseArguments& arguments);
 

@@ -4,12 +4,16 @@
 #include "native/kernels/amx_int8/permission.h"
 #include "native/kernels/avx2/dense.h"
 #include "native/kernels/avx2/depthwise.h"
+#include "native/kernels/avx2/grouped.h"
 #include "native/kernels/avx512_vnni/dense.h"
 #include "native/kernels/avx512_vnni/depthwise.h"
+#include "native/kernels/avx512_vnni/grouped.h"
 #include "native/kernels/avx_vnni/dense.h"
 #include "native/kernels/avx_vnni/depthwise.h"
+#include "native/kernels/avx_vnni/grouped.h"
 #include "native/kernels/scalar/dense.h"
 #include "native/kernels/scalar/depthwise.h"
+#include "native/kernels/scalar/grouped.h"
 #include "native/kernels/widen.h"
 
 namespace qconv::native {
@@ -19,6 +23,7 @@ constexpr KernelSet kScalar{
     .set = InstructionSet::kScalar,
     .dense = dense_scalar,
     .dense_speed = {600, 100},
+    .grouped = grouped_scalar,
     .depthwise = depthwise_scalar,
     .depthwise_speed = {600, 100},
     .pointwise = pointwise_scalar,
@@ -32,6 +37,9 @@ constexpr KernelSet kAvx2{
     .widen = widen_activations_avx2,
     .dense_below_128 = dense_below_128_avx2,
     .all_below_128 = all_below_128_avx2,
+    .grouped = grouped_avx2,
+    .grouped_below_128 = grouped_below_128_avx2,
+    .grouped_joins_rows = true,
     .depthwise = depthwise_avx2,
     .depthwise_speed = {20e3, 3e3},
     .pointwise = pointwise_avx2,
@@ -40,6 +48,8 @@ constexpr KernelSet kAvxVnni{
     .set = InstructionSet::kAvxVnni,
     .dense = dense_avx_vnni,
     .dense_speed = {80e3, 3e3},
+    .grouped = grouped_avx_vnni,
+    .grouped_joins_rows = true,
     .depthwise = depthwise_avx_vnni,
     .depthwise_speed = {20e3, 3e3},
     .pointwise = pointwise_avx2,
@@ -49,17 +59,20 @@ constexpr KernelSet kAvx512Vnni{
     .set = InstructionSet::kAvx512Vnni,
     .dense = dense_avx512_vnni,
     .dense_speed = {200e3, 6e3},
+    .grouped = grouped_avx512_vnni,
     .depthwise = depthwise_avx512_vnni,
     .depthwise_speed = kDepthwiseAvx512,
     .pointwise = pointwise_avx512,
     .quantize = quantize_avx512};
-// Depthwise convolutions have no sums that a tile could share among output channels.
+// Depthwise and grouped convolutions have no sums long enough to fill a tile's 64 inputs.
 constexpr KernelSet kAmxInt8{
     .set = InstructionSet::kAmxInt8,
     .dense = dense_amx_int8,
     .dense_speed = {1.2e6, 6e3},
     .reads_padding = true,
     .joins_rows = true,
+    .grouped = grouped_avx512_vnni,
+    .grouped_set = InstructionSet::kAvx512Vnni,
     .depthwise = depthwise_avx512_vnni,
     .depthwise_speed = kDepthwiseAvx512,
     .depthwise_set = InstructionSet::kAvx512Vnni,

@@ -28,6 +28,10 @@ struct KernelSet {
   // The same, faster, for uint8 activations that are all at most 127; null: `dense` is as fast.
   DenseKernel dense_below_128 = nullptr;
   bool (*all_below_128)(const uint8_t* activations, int64_t count) = nullptr;
+  DenseKernel grouped = nullptr;            // for grouped layouts: takes what dense takes
+  DenseKernel grouped_below_128 = nullptr;  // as dense_below_128
+  bool grouped_joins_rows = false;
+  InstructionSet grouped_set = set;  // whose it is
   DepthwiseKernel depthwise = nullptr;
   KernelSpeed depthwise_speed;
   InstructionSet depthwise_set =

@@ -12,6 +12,7 @@
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -20,12 +21,13 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 
+#include "native/kernels/avx2/panel.h"
 #include "native/kernels/avx2/tile.h"
 
 namespace qconv::native {
 namespace {
 
-struct DotWide {
+struct DotWide : DenseProducts<DotWide> {
   using Element = uint16_t;
   static constexpr int kStepsPerTurn = 2;  // a quad
 
@@ -58,11 +60,6 @@ struct DotWide {
   }
 };
 
-// Long sums are added up in stretches whose panel stays in the first-level cache beside the
-// activations of a tile: 144 quads (3x3 with 64 channels) are 18 KB.
-constexpr int64_t kPanelQuads = 144;
-constexpr int64_t kQuadSteps = 2;  // of tile.h in a quad
-constexpr int64_t kPanelStepBytes = 2 * kBlockColumns * static_cast<int64_t>(sizeof(int16_t));
 struct Scratch {
   alignas(64) uint8_t panel[kPanelQuads * kQuadSteps * kPanelStepBytes];
   alignas(64) int32_t sums[kGroupPixels * kBlockColumns];
@@ -78,27 +75,11 @@ struct Stretch {
 void fill_panel(
     const DenseArguments& arguments, const int8_t* weight, int64_t columns, const Stretch& stretch,
     uint8_t* panel) {
-  // Bytes go to the upper halves of their 16 bits, from where the shift brings the sign along.
-  const __m256i first = _mm256_broadcastsi128_si256(
-      _mm_setr_epi8(-1, 0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13));
-  const __m256i second = _mm256_broadcastsi128_si256(
-      _mm_setr_epi8(-1, 2, -1, 3, -1, 6, -1, 7, -1, 10, -1, 11, -1, 14, -1, 15));
   const int64_t quad_bytes = kQuad * columns;
   const int64_t tap_bytes = arguments.k_blocks * arguments.quads * quad_bytes;
   for (int64_t tap = stretch.tap; tap < stretch.tap + stretch.taps; ++tap) {
-    const int8_t* from = weight + tap * tap_bytes + stretch.quad * quad_bytes;
-    for (int64_t quad = 0; quad < stretch.quads; ++quad) {
-      unrolled<kBlockVectors>([&](auto v) QCONV_INLINE {
-        // Reads 64 bytes, also of a narrower block.
-        const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + v.value);
-        auto* const to = reinterpret_cast<__m256i*>(panel) + v.value;
-        _mm256_store_si256(to, _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, first), 8));
-        _mm256_store_si256(
-            to + kBlockVectors, _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, second), 8));
-      });
-      from += quad_bytes;
-      panel += kQuadSteps * kPanelStepBytes;
-    }
+    const int8_t* const from = weight + tap * tap_bytes + stretch.quad * quad_bytes;
+    panel = widen_quads(from, stretch.quads, quad_bytes, panel);
   }
 }
 

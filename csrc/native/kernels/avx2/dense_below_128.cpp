@@ -12,6 +12,7 @@
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -27,7 +28,7 @@ namespace {
 
 alignas(32) constexpr int16_t kOnes[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
-struct DotBelow128 {
+struct DotBelow128 : DenseProducts<DotBelow128> {
   using Element = uint8_t;
   static constexpr int kStepsPerTurn = 1;
 

@@ -10,7 +10,7 @@
 // A `Dot` says how a step adds up: Dot::Element is the type of activations,
 // Dot::add(sums, values, weights) adds to each int32 of one or two vectors of sums the products of
 // 4 bytes of activation with 4 bytes of weights, and Dot::kStepsPerTurn divides all numbers of
-// steps.
+// steps. Grouped kernels have other loops in their place (grouped_tile.h).
 //
 // Registers: 12 hold sums, 2 the weights of a step, 1 the broadcast activation, 1 is for Dot.
 
@@ -21,11 +21,11 @@ namespace {
 
 #define QCONV_INLINE __attribute__((always_inline))
 
-constexpr int kTilePixels = 6;
 constexpr int kVectorColumns = 8;  // output channels
 constexpr int kBlockVectors = kBlockColumns / kVectorColumns;
 // What a step reads of the activation of each pixel.
 using StepValues = int32_t __attribute__((may_alias, aligned(1)));
+constexpr int64_t kStepBytes = sizeof(StepValues);
 // Pixels that pass over a block of output channels before the next block begins: their activations
 // stay in the second-level cache.
 constexpr int64_t kGroupPixels = 256;
@@ -38,6 +38,16 @@ struct Depth {
   int64_t steps;              // per tap
   int64_t weight_step_bytes;  // from the weights of a step to those of the next one
   int64_t weight_tap_bytes;   // from the last step's end to the first step of the next tap
+};
+
+// The same of a grouped layout, run by run.
+struct GroupedDepth {
+  const TapRun* runs = nullptr;
+  int64_t run_count = 0;
+  int64_t steps = 0;              // per tap
+  int64_t weight_step_bytes = 0;  // from the weights of a step to those of the next one
+  int64_t weight_tap_bytes = 0;   // from the weights of a tap to those of the next one
+  __m256i lanes = {};             // of a load, the 4 bytes that each output channel reads
 };
 
 // Four vectors of 8 rounded numbers each as 32 bytes in the same order, clamped.
@@ -89,6 +99,7 @@ struct Block {
   PackToBytes pack;
   AddendReader addends;
   Depth depth;
+  GroupedDepth grouped;
   const void* weight;
   const float* multiplier;  // these arrays begin at the block's first channel
   const float* offset;
@@ -144,6 +155,19 @@ inline QCONV_INLINE void add_products(
     weight += depth.weight_tap_bytes;
   }
 }
+
+// What a Dot of dense kernels derives from: the loop above, and the largest tiles for it.
+template <typename Dot>
+struct DenseProducts {
+  static constexpr int kTilePixels = 6;
+  static constexpr int kTileVectors = kBlockVectors;
+
+  template <int kPixels, int kVectors, typename Element>
+  static inline QCONV_INLINE void add_products(
+      const Block& block, const Element* activation, __m256i (&sums)[kPixels][kVectors]) {
+    native::add_products<Dot, kPixels, kVectors>(block, activation, sums);
+  }
+};
 
 inline QCONV_INLINE __m256 scaled(__m256i sums, const Block& block, int channel) {
   return _mm256_fmadd_ps(
@@ -263,7 +287,7 @@ void compute_tiles(const Block& block, const Tiles& tiles) {
     } else {
       for_each_sum([](__m256i& sum, const __m256i*) QCONV_INLINE { sum = _mm256_setzero_si256(); });
     }
-    add_products<Dot, kPixels, kVectors>(block, activation, sums);
+    Dot::add_products(block, activation, sums);
     if (tiles.finishes) {
       if constexpr (kStore == Store::kSums) {
         store_sums<kPixels, kVectors>(block, output, sums);
@@ -282,23 +306,24 @@ void compute_tiles(const Block& block, const Tiles& tiles) {
 
 using TilesFunction = void (*)(const Block&, const Tiles&);
 
+template <typename Dot, int kVectors, Store kStore, int... kIndex>
+constexpr auto tiles_functions(std::integer_sequence<int, kIndex...>) {
+  return std::array{compute_tiles<Dot, kIndex + 1, kVectors, kStore>...};
+}
+
+// By the number of pixels, from 1 on.
 template <typename Dot, int kVectors, Store kStore>
-constexpr TilesFunction kTilesFunctions[kTilePixels + 1] = {
-    nullptr,
-    compute_tiles<Dot, 1, kVectors, kStore>,
-    compute_tiles<Dot, 2, kVectors, kStore>,
-    compute_tiles<Dot, 3, kVectors, kStore>,
-    compute_tiles<Dot, 4, kVectors, kStore>,
-    compute_tiles<Dot, 5, kVectors, kStore>,
-    compute_tiles<Dot, 6, kVectors, kStore>,
-};
+constexpr std::array<TilesFunction, Dot::kTilePixels> kTilesFunctions =
+    tiles_functions<Dot, kVectors, kStore>(std::make_integer_sequence<int, Dot::kTilePixels>());
 
 // Tiles of `pixels` each.
 template <typename Dot, Store kStore>
 inline QCONV_INLINE void compute_tiles(const Block& block, const Tiles& tiles, int pixels) {
   const bool narrow = block.channels <= kVectorColumns;
-  (narrow ? kTilesFunctions<Dot, 1, kStore> : kTilesFunctions<Dot, 2, kStore>)[pixels](
-      block, tiles);
+  const auto& functions = Dot::kTileVectors == 1 || narrow
+      ? kTilesFunctions<Dot, 1, kStore>
+      : kTilesFunctions<Dot, Dot::kTileVectors, kStore>;
+  functions[static_cast<size_t>(pixels - 1)](block, tiles);
 }
 
 // The rare ends of tiles, from sums in memory: weights with zero points, and outputs of other than
@@ -357,6 +382,7 @@ inline QCONV_INLINE Block block_at(const DenseArguments& arguments, int64_t chan
       .pack = PackToBytes(requantization),
       .addends = AddendReader(arguments),
       .depth = {},
+      .grouped = {},
       .weight = arguments.weight + channel / kBlockColumns * arguments.block_stride,
       .multiplier = to_sums ? nullptr : requantization.multiplier + channel,
       .offset = to_sums ? nullptr : requantization.offset + channel,
@@ -374,9 +400,9 @@ inline QCONV_INLINE int64_t columns_at(const DenseArguments& arguments, int64_t 
 }
 
 // Calls body(first pixel, pixels of a tile, tiles, elements from the output's beginning) for tiles
-// that cover those pixels of [begin, end) that are stored. A tile lies within one row of the
-// output; rows that touch are one.
-template <typename Body>
+// of up to kTilePixels that cover those pixels of [begin, end) that are stored. A tile lies within
+// one row of the output; rows that touch are one.
+template <int kTilePixels, typename Body>
 inline QCONV_INLINE void for_each_tiles(
     const OutputPlace& output, int64_t begin, int64_t end, const Body& body) {
   const bool touching = output.row_width == output.row_pitch &&
@@ -440,7 +466,7 @@ inline QCONV_INLINE void compute_pixels(
   Tiles tiles;
   tiles.adds = adds;
   tiles.finishes = last && !needs_sums;
-  for_each_tiles(
+  for_each_tiles<Dot::kTilePixels>(
       arguments.output, begin, end,
       [&](int64_t first, int pixels, int64_t count, int64_t place) QCONV_INLINE {
         tiles.activation = static_cast<const typename Dot::Element*>(arguments.activation) +
@@ -455,6 +481,22 @@ inline QCONV_INLINE void compute_pixels(
               block, tiles, pixels * count,
               arguments.activation_sums == nullptr ? nullptr : arguments.activation_sums + first);
         }
+      });
+}
+
+// What compute_pixels does in the end, from sums that were changed since.
+template <typename Dot, Store kStore>
+inline QCONV_INLINE void finish_pixels(
+    const DenseArguments& arguments, const Block& block, int64_t channel, int64_t begin,
+    int64_t end, int32_t* sums) {
+  for_each_tiles<Dot::kTilePixels>(
+      arguments.output, begin, end,
+      [&](int64_t first, int pixels, int64_t count, int64_t place) QCONV_INLINE {
+        Tiles tiles;
+        tiles.output = static_cast<uint8_t*>(arguments.output.data) +
+            (place + channel) * element_bytes(kStore);
+        tiles.sums = sums + (first - begin) * kBlockColumns;
+        finish_from_sums<kStore>(block, tiles, pixels * count, nullptr);
       });
 }
 

@@ -8,6 +8,7 @@
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -22,7 +23,7 @@
 namespace qconv::native {
 namespace {
 
-struct DotVnni {
+struct DotVnni : DenseProducts<DotVnni> {
   using Element = uint8_t;
   static constexpr int kStepsPerTurn = 1;
 
