@@ -43,6 +43,8 @@ class Case:
     def packed_groups(self) -> int:
         """How many there are when as many as fill a block of 16 are put together."""
         ic, oc = self.in_channels // self.groups, self.out_channels // self.groups
+        if has_grouped_layout(self, self.groups):
+            return self.groups
         if ic == oc == 1 or self.out_channels * ic * prod(self.kernel) > 65536:
             return self.groups
         together = [n for n in range(1, self.groups + 1) if self.groups % n == 0 and n * oc <= 16]
@@ -50,6 +52,14 @@ class Case:
 
     def zero_point(self, channel: int) -> int:
         return self.zero_points[channel if len(self.zero_points) > 1 else 0]
+
+
+def has_grouped_layout(case: Case, groups: int) -> bool:
+    """Whether blocks follow each other across so many groups."""
+    ic, oc = case.in_channels // groups, case.out_channels // groups
+    if case.transposed or groups == 1 or ic % 4 or ic > 16 or 16 % oc:
+        return False
+    return (16 // oc - 1) * ic + 4 <= 16
 
 
 CASES = [
@@ -62,6 +72,10 @@ CASES = [
     Case("groups", 4, 6, (1, 1, 2), groups=2, zero_points=(0,) * 6),
     Case("small_groups", 12, 24, (1, 2, 3), groups=6, bias=True),
     Case("uneven_groups", 9, 21, (1, 1, 2), groups=3, zero_points=tuple(range(-10, 11))),
+    Case("grouped", 20, 20, (1, 2, 3), groups=5, zero_points=(7, 0) * 10, bias=True),
+    Case("grouped_by_8", 24, 16, (1, 1, 2), groups=2, scales=tuple(0.5 + i for i in range(16))),
+    Case("grouped_by_16", 16, 32, (2, 1, 2), dims=3, groups=2, dilation=(1, 1, 3)),
+    Case("grouped_together", 32, 32, (1, 1, 3), groups=16, zero_points=(0, -4) * 16),
     Case("one_dimension", 1, 1, (1, 1, 3), dims=1),
     Case("three_dimensions", 2, 1, (2, 2, 2), dims=3),
     Case("narrow_last_block", 4096, 18, (1, 1, 1), sparse=1021),
@@ -85,7 +99,7 @@ CASES = [
 class Layout:
     """What the format's rules make of a convolution."""
 
-    depthwise: bool
+    kind: int  # 1 dense, 2 depthwise, 3 grouped
     folds: bool
     rows: int
     taps: int
@@ -139,7 +153,9 @@ def layout_of(case: Case, phase: Phase) -> Layout:
     ic, oc = case.in_channels // case.packed_groups, case.out_channels // case.packed_groups
     kd, kh, kw = phase.kernel
     if case.groups > 1 and ic == oc == 1:
-        return Layout(True, False, 1, kd * kh * kw, 1, 1, 1, 16)
+        return Layout(2, False, 1, kd * kh * kw, 1, 1, 1, 16)
+    if has_grouped_layout(case, case.packed_groups):
+        return Layout(3, False, 1, kd * kh * kw, ic, 1, ic // 4, 16)
     folds = folds_width(case)
     rows = 1
     if folds and ic <= 4 and case.dilation[1] == 1 and not case.transposed:
@@ -151,7 +167,7 @@ def layout_of(case: Case, phase: Phase) -> Layout:
     quads = ceil(ceil(depth / 4) / k_blocks)
     narrow = oc % 16 != 0 and case.out_channels * ic * prod(case.kernel) >= 65536
     last_columns = round_up(oc % 16, 4) if narrow else 16
-    return Layout(False, folds, rows, taps, depth, k_blocks, quads, last_columns)
+    return Layout(1, folds, rows, taps, depth, k_blocks, quads, last_columns)
 
 
 def weight_at(case: Case, o: int, i: int, place: Kernel) -> int:
@@ -182,7 +198,7 @@ def weight_places(case: Case, phase: Phase, layout: Layout) -> Iterator[tuple[in
                     for w in range(kw):
                         place = (phase.taps[0][d], phase.taps[1][h], phase.taps[2][w])
                         value = weight_at(case, o, i, place)
-                        if layout.depthwise:
+                        if layout.kind == 2:
                             tap = (d * kh + h) * kw + w
                             yield o, value, tap * round_up(case.out_channels, 16) + o
                             continue
@@ -193,7 +209,11 @@ def weight_places(case: Case, phase: Phase, layout: Layout) -> Iterator[tuple[in
                         else:
                             tap = tap * kw + w
                         group, block, column = o // oc, o % oc // 16, o % oc % 16
-                        columns = 16 if block < blocks - 1 else layout.last_columns
+                        if layout.kind == 3:
+                            group, block, column = 0, o // 16, o % 16
+                        columns = (
+                            16 if layout.kind == 3 or block < blocks - 1 else layout.last_columns
+                        )
                         quad = tap * layout.k_blocks * layout.quads + k // 4
                         start = group * group_bytes + block * quad_rows * 4 * 16
                         yield o, value, start + (quad * columns + column) * 4 + k % 4
@@ -202,8 +222,10 @@ def weight_places(case: Case, phase: Phase, layout: Layout) -> Iterator[tuple[in
 def phase_section(case: Case, phase: Phase) -> tuple[bytes, bytes]:
     """A phase's weights in their order, and their column sums."""
     layout = layout_of(case, phase)
-    if layout.depthwise:
+    if layout.kind == 2:
         size = layout.taps * round_up(case.out_channels, 16)
+    elif layout.kind == 3:
+        size = ceil(case.out_channels / 16) * layout.taps * layout.quads * 64
     else:
         oc = case.out_channels // case.packed_groups
         columns = 16 * (ceil(oc / 16) - 1) + layout.last_columns
@@ -277,7 +299,7 @@ def packed(case: Case) -> bytes:
         *(0, 0, 0),  # padding
         *(0, 0, 0),  # output_padding
         *case.dilation,
-        *(2 if layout.depthwise else 1, layout.rows, layout.k_blocks, layout.last_columns),
+        *(layout.kind, layout.rows, layout.k_blocks, layout.last_columns),
     ]
 
     def header(value: int) -> bytes:

@@ -90,6 +90,14 @@ const Test kGolden("packed bytes are those written down", [] {
   for (int i = 0; i < 9; ++i) {
     zero_points.insert(zero_points.end(), {5, 0});
   }
+  std::vector<int32_t> sevens;
+  for (int i = 0; i < 10; ++i) {
+    sevens.insert(sevens.end(), {7, 0});
+  }
+  std::vector<int32_t> fours;
+  for (int i = 0; i < 16; ++i) {
+    fours.insert(fours.end(), {0, -4});
+  }
   Convolution dilated = conv2d(2, 1, 2, 2);
   dilated.dilation[2] = 2;
   CHECK_BYTES(pointwise, conv2d(5, 3, 1, 1), {0.5}, {0}, true);
@@ -117,6 +125,16 @@ const Test kGolden("packed bytes are those written down", [] {
     ascending.push_back(i);
   }
   CHECK_BYTES(uneven_groups, conv2d(9, 21, 1, 2, 3), {0.5}, ascending, false);
+  CHECK_BYTES(grouped, conv2d(20, 20, 2, 3, 5), {0.5}, sevens, true);
+  std::vector<double> sixteen_scales;
+  for (int i = 0; i < 16; ++i) {
+    sixteen_scales.push_back(0.5 + i);
+  }
+  CHECK_BYTES(grouped_by_8, conv2d(24, 16, 1, 2, 2), sixteen_scales, {0}, false);
+  Convolution grouped_3d = with_dims(conv2d(16, 32, 1, 2, 2), 3, 2);
+  grouped_3d.dilation[2] = 3;
+  CHECK_BYTES(grouped_by_16, grouped_3d, {0.5}, {0}, false);
+  CHECK_BYTES(grouped_together, conv2d(32, 32, 1, 3, 16), {0.5}, fours, false);
   CHECK_BYTES(up_groups, transposed(conv2d(4, 6, 1, 4, 2), {1, 1, 2}), {0.5}, {0}, false);
   CHECK_BYTES(up_depthwise, transposed(conv2d(18, 18, 3, 2, 18), {1, 2, 2}), {0.5}, {0}, false);
   CHECK_BYTES(

@@ -80,6 +80,50 @@ const Test kDepthwise("one channel per group is depthwise", [] {
   CHECK_EQUAL(static_cast<int>(one_group.kind), static_cast<int>(LayoutKind::kDense));
 });
 
+struct GroupedCase {
+  Convolution conv;
+  int64_t taps, quads, blocks, weight_bytes;
+};
+
+const GroupedCase kGroupedCases[] = {
+    {conv2d(128, 128, 3, 3, 32), 9, 1, 8, 4608},
+    {conv2d(256, 256, 3, 3, 32), 9, 2, 16, 18432},
+    {conv2d(512, 512, 3, 3, 32), 9, 4, 32, 73728},
+    {conv2d(24, 16, 1, 1, 2), 1, 3, 1, 192},  // 12 inputs and 8 outputs
+    {conv2d(12, 48, 1, 2, 3), 2, 1, 3, 384},  // 4 and 16
+    {conv2d(20, 20, 1, 1, 5), 1, 1, 2, 128},  // the last block holds 4 channels of 16
+    {dilated(conv2d(8, 8, 3, 3, 2), 2, 3), 9, 1, 1, 576},
+};
+
+const Test kGrouped("groups of few channels share blocks", [] {
+  for (const GroupedCase& c : kGroupedCases) {
+    CHECK_EQUAL(is_grouped(c.conv), true, describe(c.conv));
+    const Layout layout = layout_of(c.conv);
+    CHECK_EQUAL(static_cast<int>(layout.kind), static_cast<int>(LayoutKind::kGrouped));
+    CHECK_EQUAL(layout.folds_width, false, describe(c.conv));
+    CHECK_EQUAL(layout.folded_rows, 1, describe(c.conv));
+    CHECK_EQUAL(layout.taps, c.taps, describe(c.conv));
+    CHECK_EQUAL(layout.depth, c.conv.in_channels_per_group(), describe(c.conv));
+    CHECK_EQUAL(layout.k_blocks, 1, describe(c.conv));
+    CHECK_EQUAL(layout.quads, c.quads, describe(c.conv));
+    CHECK_EQUAL(layout.groups, 1, describe(c.conv));
+    CHECK_EQUAL(layout.blocks, c.blocks, describe(c.conv));
+    CHECK_EQUAL(layout.last_columns, 16, describe(c.conv));
+    CHECK_EQUAL(layout.weight_bytes, c.weight_bytes, describe(c.conv));
+  }
+});
+
+const Test kNotGrouped("other groups don't", [] {
+  for (const Convolution& conv :
+       {conv2d(16, 16, 3, 3), conv2d(12, 16, 3, 3, 4), conv2d(64, 64, 3, 3, 2),
+        conv2d(8, 6, 3, 3, 2), conv2d(32, 16, 1, 1, 2), conv2d(512, 256, 5, 5, 32),
+        conv2d(8, 4, 1, 1, 2), conv2d(40, 32, 1, 1, 2),
+        transposed(conv2d(16, 16, 3, 3, 4), {1, 2, 2})}) {
+    CHECK_EQUAL(is_grouped(conv), has_grouped_layout(conv), describe(conv));
+    CHECK_EQUAL(is_grouped(conv), false, describe(conv));
+  }
+});
+
 struct PhaseCase {
   const char* rule;
   Convolution conv;

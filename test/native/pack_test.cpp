@@ -295,6 +295,18 @@ const Test kSweep("as do 600 random convolutions", [] {
   }
 });
 
+const Test kGroups("as do groups that share blocks", [] {
+  Random random(3);
+  for (const auto& [in, out] : {std::pair{4, 4}, {8, 8}, {16, 16}, {12, 8}, {4, 16}}) {
+    for (const int64_t groups : {2, 3, 4, 5, 9}) {
+      Convolution conv =
+          conv2d(groups * in, groups * out, random.integer(1, 3), random.integer(1, 4), groups);
+      conv.dilation[2] = random.integer(1, 2);
+      check_packing(problem_of(conv, random));
+    }
+  }
+});
+
 Problem small_problem(const Convolution& conv, int8_t value = 1) {
   return {
       .conv = conv,

@@ -202,6 +202,13 @@ const Test kOther("rules of other layouts", [] {
   rows_below.fix_checksum();
   CHECK_CONTAINS(error_of_view(rows_below.bytes, kVerify), "column sum of output channel 0");
 
+  // Groups of 4 in one block, half of which is there.
+  Spoiled shared = sound_buffer(conv2d(8, 8, 1, 1, 2));
+  CHECK_EQUAL(error_of_view(shared.bytes, kVerify), "no error");
+  shared.bytes[256 + 8 * 4] = 1;
+  shared.fix_checksum();
+  CHECK_EQUAL(error_of_view(shared.bytes, false), "no error");
+  CHECK_CONTAINS(error_of_view(shared.bytes, kVerify), "bytes that pad the weights must be 0");
   // Two groups of 3 inputs and 4 outputs in one block: inputs of the second contribute nothing to
   // the outputs of the first.
   Spoiled groups = sound_buffer(conv2d(6, 8, 1, 1, 2));

@@ -78,6 +78,16 @@ void for_each_phase(const Convolution& conv, const Use& use) {
   }
 }
 
+// Groups whose blocks of 16 output channels follow each other across groups.
+inline bool has_grouped_layout(const Convolution& conv) {
+  const int64_t in_per_group = conv.in_channels / conv.groups;
+  const int64_t out_per_group = conv.out_channels / conv.groups;
+  const bool several = conv.groups > 1 && !conv.transposed && in_per_group % 4 == 0;
+  return several &&
+      ((out_per_group == 16 && in_per_group <= 16) || (out_per_group == 8 && in_per_group <= 12) ||
+       (out_per_group == 4 && in_per_group == 4));
+}
+
 // Packs one phase at the end of what is packed.
 inline void pack_reference_phase(
     const Problem& problem, const Layout& layout, const std::vector<int64_t>& depth,
@@ -96,9 +106,14 @@ inline void pack_reference_phase(
   for (int64_t out = 0; out < conv.out_channels; ++out) {
     const int64_t group = out / out_per_group;
     const int64_t block = out % out_per_group / kBlockColumns;
-    const int64_t column = out % out_per_group % kBlockColumns;
-    const int64_t columns = block + 1 == layout.blocks ? layout.last_columns : kBlockColumns;
+    const bool grouped = layout.kind == LayoutKind::kGrouped;
+    const int64_t column = (grouped ? out : out % out_per_group) % kBlockColumns;
+    const int64_t columns =
+        !grouped && block + 1 == layout.blocks ? layout.last_columns : kBlockColumns;
     int64_t block_start = group * layout.group_bytes() + block * layout.block_bytes();
+    if (grouped) {
+      block_start = out / 16 * layout.block_bytes();
+    }
     for (int64_t in = 0; in < in_per_group; ++in) {
       for (size_t d = 0; d < depth.size(); ++d) {
         for (int64_t h = 0; h < kernel_height; ++h) {
@@ -133,7 +148,8 @@ inline int64_t groups_together(const Convolution& conv) {
   const int64_t outputs = conv.out_channels / conv.groups;
   const bool depthwise = conv.in_channels == conv.groups && outputs == 1;
   int64_t together = 1;
-  for (int64_t count = 2; count * outputs <= 16 && !depthwise; ++count) {
+  for (int64_t count = 2; count * outputs <= 16 && !depthwise && !has_grouped_layout(conv);
+       ++count) {
     together = conv.groups % count == 0 && conv.weights() <= 65536 ? count : together;
   }
   return together;

@@ -31,7 +31,7 @@ class Random {
   }
   bool chance(int percent) { return integer(1, 100) <= percent; }
   template <typename T, size_t kCount>
-  T one_of(const T (&values)[kCount]) {
+  const T& one_of(const T (&values)[kCount]) {
     return values[integer(0, kCount - 1)];
   }
 
@@ -66,11 +66,19 @@ Convolution random_convolution(Random& random) {
   } else if (kind <= 7) {
     conv.groups = conv.in_channels = conv.out_channels = random.integer(2, 140);
   } else {
-    // Groups of few channels are packed together.
+    // Groups of few channels share blocks of the kernels, or are packed together.
+    const bool share = random.chance(50);
+    constexpr int64_t kSharing[][2] = {{4, 4},  {8, 8},  {16, 16}, {4, 8},
+                                       {12, 8}, {4, 16}, {12, 16}};
+    const auto& group = random.one_of(kSharing);
     const bool small = random.chance(50);
     conv.groups = small ? random.integer(2, 40) : random.integer(2, 5);
     conv.in_channels = conv.groups * random.integer(1, small ? 9 : 40);
     conv.out_channels = conv.groups * random.integer(1, small ? 9 : 40);
+    if (share) {
+      conv.in_channels = conv.groups * group[0];
+      conv.out_channels = conv.groups * group[1];
+    }
   }
   if (conv.kernel[2] * conv.kernel[1] >= 25 && conv.groups == 1) {
     conv.in_channels = std::min<int64_t>(conv.in_channels, 20);

@@ -13,7 +13,8 @@ constexpr int64_t kMostWeights = 65536;
 int64_t groups_per_block(const Convolution& conv) {
   const int64_t out_channels = conv.out_channels_per_group();
   const bool depthwise = conv.in_channels_per_group() == 1 && out_channels == 1;
-  if (depthwise || out_channels > kBlockColumns || conv.weights() > kMostWeights) {
+  if (depthwise || is_grouped(conv) || out_channels > kBlockColumns ||
+      conv.weights() > kMostWeights) {
     return 1;
   }
   int64_t count = std::min(conv.groups, kBlockColumns / out_channels);

@@ -33,6 +33,13 @@ bool folds_width(const Convolution& conv) {
       ceil_divide(columns * in_channels, kStepBytes);
 }
 
+// Input channels of a group whose products are few enough for vectors of 16 outputs, as against
+// tiles that sum over 64 inputs.
+constexpr int64_t kMostGroupedInputs = 16;
+// What a kernel spreads over the output channels of a block, from one quad of the block's first
+// group to the same one of its last.
+constexpr int64_t kSpreadBytes = 16;
+
 bool is_depthwise(const Convolution& conv) {
   return conv.groups > 1 && conv.in_channels_per_group() == 1 && conv.out_channels_per_group() == 1;
 }
@@ -60,6 +67,7 @@ Layout dense_layout(
   layout.depth = (layout.folds_width ? columns : 1) * layout.folded_rows * in_channels;
   layout.k_blocks = ceil_divide(layout.depth, kStepBytes);
   layout.quads = ceil_divide(layout.used_quads(), layout.k_blocks);
+  layout.groups = conv.groups;
   layout.blocks = ceil_divide(out_channels, kBlockColumns);
   const int64_t left = out_channels % kBlockColumns;
   if (left != 0 && weights >= kNarrowBlockFrom) {
@@ -69,11 +77,35 @@ Layout dense_layout(
   return layout;
 }
 
+Layout grouped_layout(const Convolution& conv) {
+  Layout layout;
+  layout.kind = LayoutKind::kGrouped;
+  layout.taps = conv.taps();
+  layout.depth = conv.in_channels_per_group();
+  layout.quads = layout.used_quads();
+  layout.blocks = ceil_divide(conv.out_channels, kBlockColumns);
+  layout.weight_bytes = layout.group_bytes();
+  return layout;
+}
+
 }  // namespace
+
+bool is_grouped(const Convolution& conv) {
+  const int64_t in_channels = conv.in_channels_per_group();
+  const int64_t out_channels = conv.out_channels_per_group();
+  if (conv.transposed || conv.groups == 1 || in_channels % kQuad != 0 ||
+      in_channels > kMostGroupedInputs || kBlockColumns % out_channels != 0) {
+    return false;
+  }
+  return (kBlockColumns / out_channels - 1) * in_channels + kQuad <= kSpreadBytes;
+}
 
 Layout layout_of(const Convolution& conv) {
   if (is_depthwise(conv)) {
     return depthwise_layout(conv);
+  }
+  if (is_grouped(conv)) {
+    return grouped_layout(conv);
   }
   const bool folds = folds_width(conv);
   return dense_layout(conv, folds, folds ? rows_in_tap(conv) : 1, conv.weights());

@@ -12,7 +12,7 @@ constexpr int64_t kBlockColumns = 16;
 constexpr int64_t kQuad = 4;
 constexpr int64_t kQuadsPerTile = 16;
 
-enum class LayoutKind : uint32_t { kDense = 1, kDepthwise = 2 };
+enum class LayoutKind : uint32_t { kDense = 1, kDepthwise = 2, kGrouped = 3 };
 
 // Where every weight of a convolution lies in its packed form; of a transposed one, every weight of
 // one of its phases (see phases.h). It follows from the convolution alone, never from the machine.
@@ -25,6 +25,8 @@ enum class LayoutKind : uint32_t { kDense = 1, kDepthwise = 2 };
 //   folded_rows)][kernel_w unless folds_width]. Rows that folding adds below the kernel are zeros.
 //   The last block of a group may be narrower, see last_columns.
 // kDepthwise (one input and one output channel per group): [tap][channels, to a multiple of 16].
+// kGrouped (groups of few channels): as kDense, with blocks of output channels that follow each
+//   other across groups. A tap holds the input channels of a group; nothing is folded.
 struct Layout {
   LayoutKind kind = LayoutKind::kDense;
   bool folds_width = false;  // a tap holds all columns of the kernel: few input channels
@@ -33,7 +35,8 @@ struct Layout {
   int64_t depth = 0;                     // bytes of a tap before padding
   int64_t k_blocks = 1;                  // at most kQuadsPerTile quads each, all the same number
   int64_t quads = 1;                     // per k block
-  int64_t blocks = 0;                    // of output channels, per group
+  int64_t groups = 1;                    // that have blocks of their own: kGrouped 1
+  int64_t blocks = 0;                    // of output channels, in each of these
   int64_t last_columns = kBlockColumns;  // width of a group's last block: a multiple of 4
   int64_t weight_bytes = 0;
 
@@ -46,6 +49,9 @@ struct Layout {
   }
   int64_t group_bytes() const { return (blocks - 1) * block_bytes() + block_bytes(last_columns); }
 };
+
+// Whether layout_of gives kGrouped.
+bool is_grouped(const Convolution& conv);
 
 // For a forward convolution that check_convolution accepts, so that no size overflows.
 Layout layout_of(const Convolution& conv);

@@ -54,13 +54,6 @@ Order order_of(const PackSource& source, const Layout& layout, const PackKernels
   return Order::kOther;
 }
 
-// Elements from the first weight to the first one of an output channel.
-int64_t row_offset(const PackSource& source, int64_t channel) {
-  const int64_t in_group = source.conv.out_channels_per_group();
-  return channel / in_group * source.strides.group +
-      channel % in_group * source.strides.out_channel;
-}
-
 // Whether a vector that begins inside of the row of an output channel, whose weights lie without
 // gaps, may end outside of the weight.
 bool vectors_leave_weight(const PackSource& source, int64_t channel) {
@@ -70,7 +63,7 @@ bool vectors_leave_weight(const PackSource& source, int64_t channel) {
   }
   const int64_t last_row = (source.conv.groups - 1) * strides.group +
       (source.conv.out_channels_per_group() - 1) * strides.out_channel;
-  return last_row - row_offset(source, channel) < kVectorBytes;
+  return last_row - source.strides.channel_offset(source.conv, channel) < kVectorBytes;
 }
 
 struct WeightPacker {
@@ -188,7 +181,8 @@ BlockSource block_of(
   block.channels = channels;
   block.columns = columns;
   for (int64_t r = 0; r < kBlockColumns; ++r) {
-    block.rows[r] = source.weight + row_offset(source, first + (r < channels ? r : 0));
+    block.rows[r] =
+        source.weight + source.strides.channel_offset(source.conv, first + (r < channels ? r : 0));
   }
   block.zero_points = block_zero_points(source, first, channels, zero_points);
   return block;
@@ -217,9 +211,9 @@ int64_t pack_dense(
   }
   const int64_t row_bytes = conv.in_channels_per_group() * conv.taps();
   const int64_t zeros = layout.taps * layout.used_quads() * kQuad - row_bytes;
-  const int64_t out_channels = conv.out_channels_per_group();
+  const int64_t out_channels = conv.out_channels / layout.groups;
   int64_t largest = 0;
-  for (int64_t group = 0; group < conv.groups; ++group) {
+  for (int64_t group = 0; group < layout.groups; ++group) {
     for (int64_t in_group = 0; in_group < out_channels; in_group += kBlockColumns) {
       const int64_t channels = std::min(kBlockColumns, out_channels - in_group);
       const bool last = in_group + channels == out_channels;

@@ -113,7 +113,7 @@ void check_depthwise(const PackedView& view) {
 }
 
 void check_dense(const PackedView& view) {
-  const int64_t out_channels = view.conv.out_channels_per_group();
+  const int64_t out_channels = view.conv.out_channels / view.layout.groups;
   const int8_t* weight = view.weight;
   for (int64_t first = 0; first < view.conv.out_channels;) {
     const int64_t channels = std::min(kBlockColumns, out_channels - first % out_channels);

@@ -42,19 +42,19 @@ void unpack_tap(
 
 void unpack_dense(const PackedView& view, const WeightStrides& strides, int8_t* weight) {
   const Layout& layout = view.layout;
-  const int64_t out_channels = view.conv.out_channels_per_group();
+  const int64_t out_channels = view.conv.out_channels / layout.groups;
   const int8_t* packed = view.weight;
   std::vector<int64_t> offsets(static_cast<size_t>(layout.depth));
   for (int64_t first = 0; first < view.conv.out_channels;) {
     const int64_t channels = std::min(kBlockColumns, out_channels - first % out_channels);
     const bool last = (first + channels) % out_channels == 0;
     const int64_t columns = last ? layout.last_columns : kBlockColumns;
-    int8_t* const row =
-        weight + first / out_channels * strides.group + first % out_channels * strides.out_channel;
     for (int64_t tap = 0; tap < layout.taps; ++tap) {
       weight_offsets(view.conv, layout, strides, tap, 0, layout.depth, offsets.data());
       for (int64_t c = 0; c < channels; ++c) {
-        unpack_tap(packed + c * kQuad, columns * kQuad, offsets, row + c * strides.out_channel);
+        unpack_tap(
+            packed + c * kQuad, columns * kQuad, offsets,
+            weight + strides.channel_offset(view.conv, first + c));
       }
       packed += layout.quads_per_tap() * kQuad * columns;
     }

@@ -14,6 +14,12 @@ struct WeightStrides {
   int64_t in_channel = 0;   // of the group
   Extent kernel{0, 0, 0};
 
+  // Elements from the first weight to the first one of an output channel.
+  int64_t channel_offset(const Convolution& conv, int64_t channel) const {
+    const int64_t in_group = conv.out_channels_per_group();
+    return channel / in_group * group + channel % in_group * out_channel;
+  }
+
   bool operator==(const WeightStrides&) const = default;
 };
 

@@ -9,6 +9,7 @@ namespace qconv::native {
 void ActivationWindow::plan(const ConvRun& run, int64_t rows) {
   conv_ = run.packed.conv;
   folds_width_ = run.packed.layout.folds_width;
+  deals_columns_ = run.packed.layout.kind != LayoutKind::kGrouped;
   folded_rows_ = run.packed.layout.folded_rows;
   input_ = &run.input;
   input_bytes_ = run.input_bytes();
@@ -38,21 +39,22 @@ void ActivationWindow::share_columns() {
 void ActivationWindow::plan_split() {
   const auto last_place = [&](int i) { return (conv_.kernel[i] - 1) * conv_.dilation[i]; };
   rows_ = output_rows_ + last_place(1) / conv_.stride[1];
-  columns_ = output_columns_ + last_place(2) / conv_.stride[2];
+  pixel_step_ = deals_columns_ ? 1 : conv_.stride[2];
+  input_column_step_ = conv_.stride[2] / pixel_step_;
+  columns_ = (output_columns_ - 1) * pixel_step_ + 1 + last_place(2) / input_column_step_;
+  columns_ = round_up(columns_, pixel_step_);  // so that rows can be joined to one run
   shared_columns_ = 0;
   if (conv_.stride[2] == 1) {
     share_columns();
   }
   pixel_values_ = conv_.in_channels;
-  pixel_step_ = 1;
   input_row_step_ = conv_.stride[1];
-  input_column_step_ = conv_.stride[2];
   for (int64_t d = 0; d < conv_.kernel[0]; ++d) {
     for (int64_t h = 0; h < conv_.kernel[1]; ++h) {
       for (int64_t w = 0; w < conv_.kernel[2]; ++w) {
         const int64_t row = h * conv_.dilation[1];
         const int64_t column = w * conv_.dilation[2];
-        const Plane plane{d, row % conv_.stride[1], column % conv_.stride[2], 0};
+        const Plane plane{d, row % conv_.stride[1], column % input_column_step_, 0};
         const auto found = std::find_if(planes_.begin(), planes_.end(), [&](const Plane& other) {
           return other.depth == d && other.row == plane.row && other.column == plane.column;
         });
@@ -60,7 +62,7 @@ void ActivationWindow::plan_split() {
         if (found == planes_.end()) {
           planes_.push_back(plane);
         }
-        const int64_t pixel = row / conv_.stride[1] * columns_ + column / conv_.stride[2];
+        const int64_t pixel = row / conv_.stride[1] * columns_ + column / input_column_step_;
         tap_offsets_.push_back(index * plane_values() + pixel * pixel_values_);
       }
     }

@@ -17,7 +17,8 @@ namespace qconv::native {
 //
 // Taps without folding: the rows and columns of a strided convolution are dealt out to planes by
 // their number modulo the stride, so that neighbouring output pixels are neighbours in every plane.
-// With folding (see Layout) a pixel holds `folded_rows` rows, and the stride stays.
+// With folding (see Layout) a pixel holds `folded_rows` rows, and the stride stays. So does that of
+// the columns of grouped layouts, whose taps share what they read of neighbouring pixels.
 //
 // All phases of a transposed convolution (see RunPhases) share a window. Its output pixels are
 // positions, and each phase has taps of its own.
@@ -84,6 +85,7 @@ class ActivationWindow {
   // What is read, as a forward convolution whose output pixels are the window's.
   Convolution conv_;
   bool folds_width_ = false;
+  bool deals_columns_ = true;
   int64_t folded_rows_ = 1;
   void (*widen_)(const uint8_t* from, int64_t count, uint16_t* to) = nullptr;
   const RunInput* input_ = nullptr;

@@ -48,9 +48,13 @@ DenseArguments block_arguments(const ConvRun& run, const PhaseBlocks& blocks) {
   arguments.used_quads = layout.used_quads();
   arguments.out_channels = std::min(
       blocks.blocks * kBlockColumns,
-      phase.conv.out_channels_per_group() - blocks.first_block * kBlockColumns);
+      phase.conv.out_channels / layout.groups - blocks.first_block * kBlockColumns);
   arguments.last_columns =
       blocks.first_block + blocks.blocks == layout.blocks ? layout.last_columns : kBlockColumns;
+  if (layout.kind == LayoutKind::kGrouped) {
+    arguments.group_inputs = phase.conv.in_channels_per_group();
+    arguments.group_outputs = phase.conv.out_channels_per_group();
+  }
   if (run.plan.weight_zero_points != nullptr) {
     arguments.weight_zero_points = run.plan.weight_zero_points + blocks.channel;
   }
@@ -58,8 +62,36 @@ DenseArguments block_arguments(const ConvRun& run, const PhaseBlocks& blocks) {
   return arguments;
 }
 
+void set_tap_runs(DenseArguments& arguments) {
+  if (arguments.group_outputs == 0) {
+    return;
+  }
+  // As far as a kernel's row has columns between those that a stride leaves together.
+  constexpr int64_t kFarthestTap = 4;
+  auto* const runs = static_cast<TapRun*>(
+      scratch(ScratchUse::kTapRuns, static_cast<size_t>(arguments.taps) * sizeof(TapRun)));
+  int64_t count = 0;
+  for (int64_t tap = 0; tap < arguments.taps; ++tap) {
+    const int64_t offset = arguments.tap_offsets[tap];
+    // It continues a run if that still has room and ends a pixel before.
+    const auto continues = [&](const TapRun& run) {
+      return run.count < TapRun::kMostTaps && tap - run.taps[run.count - 1] <= kFarthestTap &&
+          run.offset + run.count * arguments.pixel_stride == offset;
+    };
+    TapRun* const end = runs + count;
+    TapRun* const run = std::find_if(std::max(runs, end - kFarthestTap), end, continues);
+    if (run == end) {
+      *run = TapRun{.offset = offset};
+      ++count;
+    }
+    run->taps[run->count++] = tap;
+  }
+  arguments.tap_runs = runs;
+  arguments.tap_run_count = count;
+}
+
 void set_activation_sums(const ConvRun& run, const Phase& phase, DenseArguments& arguments) {
-  if (arguments.weight_zero_points != nullptr) {
+  if (arguments.weight_zero_points != nullptr && arguments.group_outputs == 0) {
     auto* const sums = static_cast<int32_t*>(scratch(
         ScratchUse::kActivationSums, static_cast<size_t>(arguments.pixels) * sizeof(int32_t)));
     run.kernels.widen == nullptr ? sum_activations<uint8_t>(phase, arguments, sums)
@@ -93,7 +125,7 @@ void store_dense(const ConvRun& run, int64_t phase, DenseArguments& arguments) {
 }
 
 int64_t all_blocks(const ConvRun& run) {
-  return run.phases.count() * run.packed.conv.groups * run.packed.layout.blocks;
+  return run.phases.count() * run.packed.layout.groups * run.packed.layout.blocks;
 }
 
 }  // namespace qconv::native

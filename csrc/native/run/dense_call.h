@@ -14,10 +14,18 @@ struct PhaseBlocks {
   int64_t first_block = 0;
   int64_t blocks = 0;
   int64_t channel = 0;  // the first one, among all output channels
+
+  // The convolution's group of that channel.
+  int64_t input_group(const ConvRun& run) const {
+    return channel / run.packed.conv.out_channels_per_group();
+  }
 };
 
 // What these blocks decide of a kernel's arguments.
 DenseArguments block_arguments(const ConvRun& run, const PhaseBlocks& blocks);
+
+// Finds the runs of taps, for grouped layouts; tap_offsets and pixel_stride are set.
+void set_tap_runs(DenseArguments& arguments);
 
 // Sums activations, where weights have zero points.
 void set_activation_sums(const ConvRun& run, const Phase& phase, DenseArguments& arguments);
@@ -39,7 +47,7 @@ int64_t all_blocks(const ConvRun& run);
 template <typename Use>
 void for_each_group(const ConvRun& run, int64_t first_block, int64_t blocks, const Use& use) {
   const int64_t of_group = run.packed.layout.blocks;
-  const int64_t groups = run.packed.conv.groups;
+  const int64_t groups = run.packed.layout.groups;
   PhaseBlocks part;
   part.phase.phase.index = -1;
   while (blocks > 0) {
@@ -51,7 +59,7 @@ void for_each_group(const ConvRun& run, int64_t first_block, int64_t blocks, con
     part.first_block = first_block % of_group;
     part.blocks = std::min(blocks, of_group - part.first_block);
     part.channel =
-        part.group * run.packed.conv.out_channels_per_group() + part.first_block * kBlockColumns;
+        part.group * (run.packed.conv.out_channels / groups) + part.first_block * kBlockColumns;
     use(part);
     first_block += part.blocks;
     blocks -= part.blocks;

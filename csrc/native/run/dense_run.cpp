@@ -78,7 +78,7 @@ class DenseRun {
     split_ = split_work(planes_, rows_, all_blocks(run_), most_rows(), threads_);
     // Pairs of blocks, as kernels take them. Of several groups, parts are whole ones.
     split_.blocks_per_part += split_.blocks_per_part % 2;
-    if (run_.packed.conv.groups > 1) {
+    if (run_.packed.layout.groups > 1) {
       split_.blocks_per_part = round_up(split_.blocks_per_part, run_.packed.layout.blocks);
     }
     split_.block_parts = ceil_divide(all_blocks(run_), split_.blocks_per_part);
@@ -169,9 +169,10 @@ class DenseRun {
     DenseArguments arguments = block_arguments(run_, blocks);
     arguments.tap_offsets = window.tap_offsets(blocks.phase.phase.index);
     arguments.pixel_stride = window.pixel_stride();
+    set_tap_runs(arguments);
     arguments.pixels = joined ? (part.rows - 1) * window.row_pitch() + width : width;
     for (int64_t row = 0; row < (joined ? 1 : part.rows); ++row) {
-      const int64_t offset = window.group_offset(blocks.group) +
+      const int64_t offset = window.group_offset(blocks.input_group(run_)) +
           (part.row + row) * window.row_stride() + part.column * window.pixel_stride();
       arguments.activation = window_values() + offset * element_bytes();
       arguments.output = {
@@ -190,6 +191,22 @@ class DenseRun {
   WorkSplit split_;
 };
 
+ConvRun with_kernels(const ConvRun& run, const KernelSet& kernels) {
+  return {run.packed, run.input, run.output_size, run.phases, kernels, run.parallel_for, run.plan};
+}
+
+// Grouped layouts run as dense ones do, with other kernels.
+KernelSet kernels_of(const ConvRun& run) {
+  KernelSet kernels = run.kernels;
+  if (run.packed.layout.kind == LayoutKind::kGrouped) {
+    kernels.dense = kernels.grouped;
+    kernels.dense_below_128 = kernels.grouped_below_128;
+    kernels.reads_padding = false;
+    kernels.joins_rows = kernels.grouped_joins_rows;
+  }
+  return kernels;
+}
+
 }  // namespace
 
 void run_dense(const ConvRun& run) {
@@ -198,7 +215,7 @@ void run_dense(const ConvRun& run) {
     return;
   }
   // Activations of 7 bits, as reduce_range makes them, have kernels of their own on some sets.
-  const KernelSet& kernels = run.kernels;
+  const KernelSet kernels = kernels_of(run);
   const int64_t count = run.input.batch * run.input.size[0] * run.input.size[1] *
       run.input.size[2] * run.packed.conv.in_channels;
   if (kernels.dense_below_128 != nullptr && run.input_flip() == 0 && run.input.zero_point < 128 &&
@@ -206,16 +223,19 @@ void run_dense(const ConvRun& run) {
     KernelSet narrow = kernels;
     narrow.dense = kernels.dense_below_128;
     narrow.widen = nullptr;
-    const ConvRun narrow_run{run.packed, run.input,        run.output_size, run.phases,
-                             narrow,     run.parallel_for, run.plan};
-    DenseRun(narrow_run).run();
+    DenseRun(with_kernels(run, narrow)).run();
   } else {
-    DenseRun(run).run();
+    DenseRun(with_kernels(run, kernels)).run();
   }
 }
 
 std::string describe_dense(const ConvRun& run) {
-  return can_run_single_pixel(run) ? describe_single_pixel(run) : DenseRun(run).describe();
+  if (can_run_single_pixel(run)) {
+    return describe_single_pixel(run);
+  }
+  const KernelSet kernels = kernels_of(run);
+  const ConvRun whole = with_kernels(run, kernels);
+  return DenseRun(whole).describe();
 }
 
 }  // namespace qconv::native

@@ -86,6 +86,14 @@ void InPlaceRun::run_rows(
   }
 }
 
+// Input channels that a kernel of a grouped layout reads, from those of the first group on.
+int64_t InPlaceRun::grouped_reach(const PhaseBlocks& blocks) const {
+  const Convolution& conv = run_.packed.conv;
+  const int64_t last_block = (blocks.blocks - 1) * kBlockColumns / conv.out_channels_per_group() *
+      conv.in_channels_per_group();
+  return last_block + conv.in_channels_per_group() - kQuad + kGroupedReach;
+}
+
 // A kernel may read beyond the channels of its group, but not beyond the tensor: the pixels for
 // which it would are copied, and with them what isn't a whole tile, so that no weights are read for
 // a few pixels only.
@@ -95,9 +103,10 @@ void InPlaceRun::run_pixels(const Pixels& pixels, const PhaseBlocks& blocks) con
   }
   const Layout& layout = blocks.phase.phase.layout;
   const int64_t in_channels = run_.packed.conv.in_channels;
-  const int64_t read =
-      kQuad * (run_.kernels.reads_padding ? layout.quads_per_tap() : layout.used_quads());
-  const int64_t group_offset = blocks.group * run_.packed.conv.in_channels_per_group();
+  const int64_t read = layout.kind == LayoutKind::kGrouped
+      ? grouped_reach(blocks)
+      : kQuad * (run_.kernels.reads_padding ? layout.quads_per_tap() : layout.used_quads());
+  const int64_t group_offset = blocks.input_group(run_) * run_.packed.conv.in_channels_per_group();
   const int64_t beyond = std::max<int64_t>(group_offset + read - in_channels, 0);
   const int64_t all = run_.input.batch * pixels_of(run_.input.size);
   const int64_t safe =
@@ -132,6 +141,7 @@ void InPlaceRun::call(
   DenseArguments arguments = block_arguments(run_, blocks);
   arguments.tap_offsets = &kNoOffset;
   arguments.pixel_stride = run_.packed.conv.in_channels;
+  set_tap_runs(arguments);
   arguments.activation = activation;
   arguments.pixels = pixels.count;
   arguments.output = {

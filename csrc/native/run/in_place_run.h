@@ -36,6 +36,7 @@ class InPlaceRun {
     int64_t row_width = 0;
   };
 
+  int64_t grouped_reach(const PhaseBlocks& blocks) const;
   void run_pixels(const Pixels& pixels, const PhaseBlocks& blocks) const;
   void call(const Pixels& pixels, const uint8_t* activation, const PhaseBlocks& blocks) const;
 

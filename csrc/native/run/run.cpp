@@ -70,9 +70,15 @@ void apply_epilogue(
 
 std::string kernel_name(const PackedView& packed) {
   const KernelSet& kernels = *kernel_set(best_instruction_set());
-  return packed.layout.kind == LayoutKind::kDepthwise
-      ? "depthwise_" + std::string(instruction_set_name(kernels.depthwise_set))
-      : "dense_" + std::string(instruction_set_name(kernels.set));
+  switch (packed.layout.kind) {
+    case LayoutKind::kDepthwise:
+      return "depthwise_" + std::string(instruction_set_name(kernels.depthwise_set));
+    case LayoutKind::kGrouped:
+      return "grouped_" + std::string(instruction_set_name(kernels.grouped_set));
+    case LayoutKind::kDense:
+      break;
+  }
+  return "dense_" + std::string(instruction_set_name(kernels.set));
 }
 
 std::string describe_run(

@@ -12,6 +12,7 @@ enum class ScratchUse {
   kActivation,
   kActivationSums,
   kTapSums,
+  kTapRuns,
   kTail,
   kZeroPoints,
   kZeroPointPixel,

@@ -126,13 +126,17 @@ void run_part(
       static_cast<const uint8_t*>(whole.activation) + begin * whole.pixel_stride * activation_bytes;
   arguments.pixels = end - begin;
   arguments.weight += first / kBlockColumns * whole.block_stride;
+  if (whole.group_outputs != 0) {
+    arguments.activation = static_cast<const uint8_t*>(arguments.activation) +
+        first / whole.group_outputs * whole.group_inputs * activation_bytes;
+  }
   arguments.out_channels = count;
   if (first + count < whole.out_channels) {
     arguments.last_columns = kBlockColumns;
   }
   if (whole.weight_zero_points != nullptr) {
     arguments.weight_zero_points += first;
-    arguments.activation_sums += begin;
+    arguments.activation_sums += whole.activation_sums == nullptr ? 0 : begin;
   }
   const int64_t pitch = part.rows == 1 ? part.columns : place.row_pitch;
   arguments.output = {sums, count, part.columns * count, pitch, part.columns};

@@ -6,8 +6,10 @@ namespace qconv::native {
 
 int useful_threads(const ConvRun& run) {
   const Convolution& conv = run.packed.conv;
-  const bool depthwise = run.packed.layout.kind == LayoutKind::kDepthwise;
-  const KernelSpeed& speed = depthwise ? run.kernels.depthwise_speed : run.kernels.dense_speed;
+  const LayoutKind kind = run.packed.layout.kind;
+  const KernelSpeed& speed = kind == LayoutKind::kDepthwise ? run.kernels.depthwise_speed
+      : kind == LayoutKind::kGrouped ? kernel_set(run.kernels.grouped_set)->dense_speed
+                                     : run.kernels.dense_speed;
   const auto pixels = [&](const Extent& size) {
     return static_cast<double>(run.input.batch) * static_cast<double>(size[0] * size[1] * size[2]);
   };
