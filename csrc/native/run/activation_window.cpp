@@ -5,6 +5,14 @@
 #include "native/rounding.h"
 
 namespace qconv::native {
+namespace {
+
+// Pixels at a distance of a large power of two share few sets of a first-level cache, which has 64
+// of them: at this many bytes, 4 or 8.
+constexpr int64_t kCrowdedDistance = 512;
+constexpr int64_t kCacheLine = 64;
+
+}  // namespace
 
 void ActivationWindow::plan(const ConvRun& run, int64_t rows) {
   conv_ = run.packed.conv;
@@ -48,6 +56,10 @@ void ActivationWindow::plan_split() {
     share_columns();
   }
   pixel_values_ = conv_.in_channels;
+  const int64_t element_bytes = widen_ == nullptr ? 1 : 2;
+  if (!deals_columns_ && pixel_step_ * pixel_values_ * element_bytes % kCrowdedDistance == 0) {
+    pixel_values_ += kCacheLine / element_bytes;
+  }
   input_row_step_ = conv_.stride[1];
   for (int64_t d = 0; d < conv_.kernel[0]; ++d) {
     for (int64_t h = 0; h < conv_.kernel[1]; ++h) {

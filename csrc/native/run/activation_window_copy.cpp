@@ -106,7 +106,7 @@ void ActivationWindow::copy_row(const uint8_t* row, const Plane& plane, Element*
     copy_values(from, (columns.end - columns.begin) * values, to + columns.begin * values);
   } else {
     for (int64_t column = columns.begin; column < columns.end; ++column) {
-      copy_values(from, values, to + column * values);
+      copy_values(from, std::min(values, channels), to + column * values);
       from += input_column_step_ * channels;
     }
   }
