@@ -84,6 +84,8 @@ int fuzz(int64_t cases, uint64_t seed) {
       sound_buffer(transposed(conv2d(20, 20, 4, 3, 20), {1, 2, 3})),
       sound_buffer(conv2d(20, 20, 3, 3, 20)),
       sound_buffer(conv2d(6, 6, 1, 1, 2)),
+      sound_buffer(conv2d(20, 20, 3, 3, 5)),
+      sound_buffer(conv2d(24, 16, 1, 2, 2), 0.3),
       sound_buffer(conv2d(2048, 33, 1, 1)),
       sound_buffer(three_dims),
       sound_buffer(conv2d(1, 1, 1, 1)),

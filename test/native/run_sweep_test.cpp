@@ -66,10 +66,11 @@ Convolution random_convolution(Random& random) {
   } else if (kind <= 7) {
     conv.groups = conv.in_channels = conv.out_channels = random.integer(2, 140);
   } else {
-    // Groups of few channels share blocks of the kernels, or are packed together.
+    // Groups of few channels share blocks of the kernels, or are packed together; of others folded
+    // columns may be taken apart.
     const bool share = random.chance(50);
-    constexpr int64_t kSharing[][2] = {{4, 4},  {8, 8},  {16, 16}, {4, 8},
-                                       {12, 8}, {4, 16}, {12, 16}};
+    constexpr int64_t kSharing[][2] = {{4, 4},  {8, 8},   {16, 16}, {4, 8},  {12, 8},
+                                       {4, 16}, {12, 16}, {32, 32}, {20, 12}};
     const auto& group = random.one_of(kSharing);
     const bool small = random.chance(50);
     conv.groups = small ? random.integer(2, 40) : random.integer(2, 5);

@@ -16,8 +16,9 @@ constexpr int64_t kCacheLine = 64;
 
 void ActivationWindow::plan(const ConvRun& run, int64_t rows) {
   conv_ = run.packed.conv;
-  folds_width_ = run.packed.layout.folds_width;
-  deals_columns_ = run.packed.layout.kind != LayoutKind::kGrouped;
+  const bool unfolds = run.phases.unfolds_width();
+  folds_width_ = run.packed.layout.folds_width && !unfolds;
+  deals_columns_ = run.packed.layout.kind != LayoutKind::kGrouped && !unfolds;
   folded_rows_ = run.packed.layout.folded_rows;
   input_ = &run.input;
   input_bytes_ = run.input_bytes();

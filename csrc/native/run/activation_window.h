@@ -18,7 +18,8 @@ namespace qconv::native {
 // Taps without folding: the rows and columns of a strided convolution are dealt out to planes by
 // their number modulo the stride, so that neighbouring output pixels are neighbours in every plane.
 // With folding (see Layout) a pixel holds `folded_rows` rows, and the stride stays. So does that of
-// the columns of grouped layouts, whose taps share what they read of neighbouring pixels.
+// the columns of grouped layouts, whose taps share what they read of neighbouring pixels, and where
+// the width is unfolded (see RunPhases): rows of all groups are copied whole.
 //
 // All phases of a transposed convolution (see RunPhases) share a window. Its output pixels are
 // positions, and each phase has taps of its own.

@@ -52,7 +52,7 @@ class DenseRun {
       return "nothing to compute";
     }
     plan();
-    const Layout& layout = run_.packed.layout;
+    const Layout layout = run_.phases.at(0).phase.layout;
     std::string text;
     if (run_.packed.conv.transposed) {
       text = "phases " + std::to_string(run_.phases.count()) + ", the first: ";
@@ -191,10 +191,6 @@ class DenseRun {
   WorkSplit split_;
 };
 
-ConvRun with_kernels(const ConvRun& run, const KernelSet& kernels) {
-  return {run.packed, run.input, run.output_size, run.phases, kernels, run.parallel_for, run.plan};
-}
-
 // Grouped layouts run as dense ones do, with other kernels.
 KernelSet kernels_of(const ConvRun& run) {
   KernelSet kernels = run.kernels;
@@ -207,6 +203,26 @@ KernelSet kernels_of(const ConvRun& run) {
   return kernels;
 }
 
+// Folded taps want a window for every group, copied pixel by pixel. Where no kernel gains by long
+// taps, these are taken apart instead.
+bool should_unfold(const ConvRun& run) {
+  const Layout& layout = run.packed.layout;
+  const Convolution& conv = run.packed.conv;
+  return layout.folds_width && layout.folded_rows == 1 && conv.groups > 1 && !conv.transposed &&
+      !run.kernels.reads_padding && conv.in_channels_per_group() % kQuad == 0 &&
+      layout.quads_per_tap() * kQuad == layout.depth;
+}
+
+// Calls use(the run with these kernels, and with the taps that suit them).
+template <typename Use>
+void with_kernels(const ConvRun& run, const KernelSet& kernels, const Use& use) {
+  RunPhases phases = run.phases;
+  if (should_unfold(run)) {
+    phases.unfold_width();
+  }
+  use(ConvRun{run.packed, run.input, run.output_size, phases, kernels, run.parallel_for, run.plan});
+}
+
 }  // namespace
 
 void run_dense(const ConvRun& run) {
@@ -214,28 +230,26 @@ void run_dense(const ConvRun& run) {
     run_single_pixel(run);
     return;
   }
+  KernelSet kernels = kernels_of(run);
   // Activations of 7 bits, as reduce_range makes them, have kernels of their own on some sets.
-  const KernelSet kernels = kernels_of(run);
   const int64_t count = run.input.batch * run.input.size[0] * run.input.size[1] *
       run.input.size[2] * run.packed.conv.in_channels;
   if (kernels.dense_below_128 != nullptr && run.input_flip() == 0 && run.input.zero_point < 128 &&
       kernels.all_below_128(run.input_bytes(), count)) {
-    KernelSet narrow = kernels;
-    narrow.dense = kernels.dense_below_128;
-    narrow.widen = nullptr;
-    DenseRun(with_kernels(run, narrow)).run();
-  } else {
-    DenseRun(with_kernels(run, kernels)).run();
+    kernels.dense = kernels.dense_below_128;
+    kernels.widen = nullptr;
   }
+  with_kernels(run, kernels, [](const ConvRun& suitable) { DenseRun(suitable).run(); });
 }
 
 std::string describe_dense(const ConvRun& run) {
   if (can_run_single_pixel(run)) {
     return describe_single_pixel(run);
   }
-  const KernelSet kernels = kernels_of(run);
-  const ConvRun whole = with_kernels(run, kernels);
-  return DenseRun(whole).describe();
+  std::string text;
+  with_kernels(
+      run, kernels_of(run), [&](const ConvRun& suitable) { text = DenseRun(suitable).describe(); });
+  return text;
 }
 
 }  // namespace qconv::native

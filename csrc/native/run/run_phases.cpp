@@ -4,6 +4,20 @@
 
 namespace qconv::native {
 
+namespace {
+
+Layout unfolded(const Phase& phase) {
+  Layout layout = phase.layout;
+  layout.folds_width = false;
+  layout.taps *= phase.conv.kernel[2];
+  layout.depth = phase.conv.in_channels_per_group();
+  layout.k_blocks = 1;
+  layout.quads = layout.used_quads();
+  return layout;
+}
+
+}  // namespace
+
 RunPhases::RunPhases(const Convolution& conv, const Extent& output_size)
     : conv_(conv), output_size_(output_size), phases_(conv) {
   if (!conv.transposed) {
@@ -58,6 +72,9 @@ RunPhaseAxis RunPhases::axis(size_t dimension, int64_t number) const {
 RunPhase RunPhases::at(int64_t index) const {
   RunPhase run;
   run.phase = phases_.at(index);
+  if (unfolds_width_) {
+    run.phase.layout = unfolded(run.phase);
+  }
   for (size_t i = 0; i < run.axes.size(); ++i) {
     run.axes[i] = axis(i, run.phase.number[i]);
   }

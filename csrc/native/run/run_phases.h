@@ -61,6 +61,11 @@ class RunPhases {
   // Whether all outputs are in a phase; otherwise see UnreachedPixels.
   bool reach_all_outputs() const { return reach_all_outputs_; }
 
+  // From now on a tap of a dense layout is one column of the kernel, where the layout holds all in
+  // one: the same bytes, if nothing pads them.
+  void unfold_width() { unfolds_width_ = true; }
+  bool unfolds_width() const { return unfolds_width_; }
+
   // Transposed: the output at a position reads inputs from `reach` before it to the position.
   const Extent& reach() const { return reach_; }
 
@@ -77,6 +82,7 @@ class RunPhases {
   Extent positions_{0, 0, 0};
   Extent reach_{0, 0, 0};
   bool reach_all_outputs_ = true;
+  bool unfolds_width_ = false;
 };
 
 // Calls use(first pixel, count, step) for every row of a phase's outputs.
