@@ -57,7 +57,7 @@ def test_sets_are_those_that_this_cpu_has() -> None:
 @pytest.mark.parametrize("name", AVAILABLE)
 def test_the_forced_one_runs(digests: dict[str, Digests], name: str) -> None:
     kernels = {kernel for kernel, _ in digests[name].values()}
-    assert kernels == {f"dense_{name}", f"depthwise_{name}"}
+    assert kernels == {f"dense_{name}", f"depthwise_{name}", f"grouped_{name}"}
 
 
 @pytest.mark.xdist_group("native_digests")
