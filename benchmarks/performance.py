@@ -1,6 +1,7 @@
 """Measures what docs/performance.md reports, and writes that page.
 
-    python benchmarks/performance.py measure FOLDER [--engine native] [--quick] [--only NAME,...]
+    python benchmarks/performance.py measure FOLDER [--engine native] [--quick] [--rounds N]
+        [--only NAME,...]
     python benchmarks/performance.py page FOLDER... [--docs docs]
 
 `measure` runs the benchmarks in RUNS that this CPU can run, one process each, and leaves a JSON
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,10 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import charts
-import matplotlib as mpl
 import tables
-from summary import scaling
+from summary import LARGE_MULTIPLY_ADDS, scaling
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -42,6 +43,7 @@ class Run:
     """One run of a benchmark and its section of the page.
 
     needs: the CPU feature without which it is left out, as `info` names it.
+    threads: the cores without which it is left out.
     full: whether the page has a line for each layer and charts, or the sums alone.
     """
 
@@ -50,22 +52,45 @@ class Run:
     script: str
     arguments: tuple[str, ...] = ()
     needs: str = ""
+    threads: int = 1
     full: bool = False
+
+
+NETWORKS = ("--suite", "resnet50,mobilenet_v2")
+RESNET = ("--suite", "resnet50", "--peers", "none")
+
+
+def _held_to(isa: str, title: str) -> Run:
+    return Run(isa, f"Held to {title}", "layers.py", (*NETWORKS, "--isa", isa), needs=isa)
+
+
+def _on_threads(count: int) -> Run:
+    arguments = (*NETWORKS, "--threads", str(count))
+    return Run(f"threads_{count}", f"{count} threads", "layers.py", arguments, threads=count)
+
+
+def _batch_on_threads(count: int) -> Run:
+    arguments = (*RESNET, "--batch", "16", "--rounds", "3", "--threads", str(count))
+    name, title = f"batch_16_threads_{count}", f"Batch 16, {count} threads"
+    return Run(name, title, "layers.py", arguments, threads=count)
 
 
 RUNS = (
     Run("one_thread", "One thread, batch 1", "layers.py", full=True),
-    Run("avx512_vnni", "Held to AVX512-VNNI", "layers.py", ("--isa", "avx512_vnni"), "avx512_vnni"),
-    Run("avx_vnni", "Held to AVX-VNNI", "layers.py", ("--isa", "avx_vnni"), "avx_vnni"),
-    Run("avx2", "Held to AVX2", "layers.py", ("--isa", "avx2"), "avx2"),
-    Run("batch_16", "Batch 16", "layers.py", ("--batch", "16", "--rounds", "7")),
-    Run("two_threads", "Two threads", "layers.py", ("--threads", "2")),
-    Run("prepack", "Packing", "layers.py", ("--prepack",), full=True),
+    _held_to("avx512_vnni", "AVX512-VNNI"),
+    _held_to("avx_vnni", "AVX-VNNI"),
+    _held_to("avx2", "AVX2"),
+    Run("batch_16", "Batch 16", "layers.py", (*NETWORKS, "--batch", "16", "--rounds", "3")),
+    *(_on_threads(count) for count in (2, 4, 8, 16)),
+    *(_batch_on_threads(count) for count in (2, 4, 8, 16)),
+    Run("prepack", "Packing", "layers.py", (*NETWORKS, "--prepack"), full=True),
     Run("op_cost", "Cost of an op", "op_cost.py", full=True),
 )
+# By which runs several threads are compared with one.
+SCALING = {"one_thread": "threads_", "batch_16": "batch_16_threads_"}
 
 
-def measure(folder: Path, engine: str, quick: bool, only: list[str] | None) -> None:
+def measure(folder: Path, engine: str, sampling: list[str], only: list[str] | None) -> None:
     info = [sys.executable, "-m", "torch_qconv_prepack", "info", "--json"]
     facts = json.loads(subprocess.run(info, check=True, capture_output=True, text=True).stdout)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +100,11 @@ def measure(folder: Path, engine: str, quick: bool, only: list[str] | None) -> N
         if run.needs and not facts["machine"]["cpu_features"].get(run.needs):
             print(f"{run.name}: left out, this CPU has no {run.needs}")
             continue
-        arguments = [*run.arguments, "--engine", engine, *(["--quick"] * quick)]
+        if run.threads > len(os.sched_getaffinity(0)):
+            print(f"{run.name}: left out, fewer than {run.threads} cores are usable")
+            continue
+        own_sampling = sampling if run.script == "layers.py" else []
+        arguments = [*run.arguments, "--engine", engine, *own_sampling]
         print(f"{run.name}: {run.script} {' '.join(arguments)}", flush=True)
         command = [sys.executable, str(HERE / run.script), *arguments]
         subprocess.run([*command, "--json", str(folder / f"{run.name}.json")], check=True)
@@ -98,8 +127,14 @@ def _machine(folder: Path, docs: Path) -> Iterator[str]:
     for run in RUNS:
         if run.name in found:
             yield from _section(run, found[run.name], folder, docs)
-    if {"one_thread", "two_threads"} <= found.keys():
-        yield from _scaling(found["one_thread"], found["two_threads"])
+    for one, prefix in SCALING.items():
+        several = {
+            run.threads: found[run.name]
+            for run in RUNS
+            if run.name in found and run.name == f"{prefix}{run.threads}"
+        }
+        if one in found and several:
+            yield from _scaling(found[one], several)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -123,6 +158,10 @@ def _section(run: Run, result: dict[str, Any], folder: Path, docs: Path) -> Iter
             # The table before is the last of these.
             yield tables.tables(suite, measured)[0].markdown()
     if run.full and not result["settings"]["prepack"]:
+        # Only pages need what draws: figures can be measured without it.
+        import charts
+        import matplotlib as mpl
+
         yield tables.HOW_TO_READ + "\n"
         with mpl.rc_context(charts.STYLE):
             files = charts.draw(folder / f"{run.name}.json", docs / "images" / folder.name)
@@ -130,19 +169,29 @@ def _section(run: Run, result: dict[str, Any], folder: Path, docs: Path) -> Iter
             yield f"![{file.stem.replace('_', ' ')}]({file.relative_to(docs)})\n"
 
 
-def _scaling(one: dict[str, Any], two: dict[str, Any]) -> Iterator[str]:
-    yield "### Two threads against one\n"
-    yield "Our time with one thread / with two, measured in two processes, for layers of more than "
-    yield "50 M multiply-adds.\n"
-    for suite in one["suites"]:
-        ratios = scaling(one["suites"][suite]["layers"], two["suites"][suite]["layers"])
-        if ratios:
+def _scaling(one: dict[str, Any], several: dict[int, dict[str, Any]]) -> Iterator[str]:
+    yield f"### Several threads against one, batch {one['settings']['batch']}\n"
+    yield "Our time on one thread / on several, measured in processes of their own; large layers "
+    yield f"have more than {LARGE_MULTIPLY_ADDS // 10**6} M multiply-adds.\n"
+    yield "| suite | threads | layers | geometric mean | of large layers | lowest |"
+    yield "|---|---|---|---|---|---|"
+    for suite, measured in one["suites"].items():
+        for threads, result in several.items():
+            layers = result["suites"].get(suite, {}).get("layers", [])
+            ratios = scaling(measured["layers"], layers)
+            if not ratios:
+                continue
+            large = scaling(measured["layers"], layers, LARGE_MULTIPLY_ADDS)
             worst = min(ratios, key=ratios.__getitem__)
             yield (
-                f"- {suite}: {min(ratios.values()):.2f} ({worst}) to {max(ratios.values()):.2f}, "
-                f"median {sorted(ratios.values())[len(ratios) // 2]:.2f} of {len(ratios)} layers"
+                f"| {suite} | {threads} | {len(ratios)} | {_mean(ratios)} "
+                f"| {_mean(large)} | {ratios[worst]:.2f} ({worst}) |"
             )
     yield ""
+
+
+def _mean(ratios: dict[str, float]) -> str:
+    return f"{statistics.geometric_mean(ratios.values()):.2f}" if ratios else "-"
 
 
 def main() -> None:
@@ -154,6 +203,7 @@ def main() -> None:
     measuring.add_argument("folder", type=Path)
     measuring.add_argument("--engine", default="auto", help="of this package, default auto")
     measuring.add_argument("--quick", action="store_true", help="rough figures in a few minutes")
+    measuring.add_argument("--rounds", help="of layers.py, in place of each run's own number")
     measuring.add_argument("--only", help=f"of {', '.join(run.name for run in RUNS)}")
     writing = commands.add_parser("page", help="write the page from files")
     writing.add_argument("folders", nargs="+", type=Path)
@@ -161,7 +211,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.command == "measure":
         only = options.only.split(",") if options.only else None
-        measure(options.folder, options.engine, options.quick, only)
+        sampling = ["--quick"] if options.quick else []
+        if options.rounds:
+            sampling += ["--rounds", options.rounds]
+        measure(options.folder, options.engine, sampling, only)
     else:
         print(write_page(options.folders, options.docs))
 

@@ -91,11 +91,12 @@ def _lowest_and_median(values: Iterable[float]) -> dict[str, float]:
     return {"lowest": min(values), "median": statistics.median(values)}
 
 
-def scaling(one: Records, several: Records) -> dict[str, float]:
-    """By name of the large layers in both: our time on one thread / on several."""
+def scaling(one: Records, several: Records, above: float = 0) -> dict[str, float]:
+    """By name of the layers in both that have more multiply-adds than `above`: our time on one
+    thread / on several."""
     times = {r["name"]: r["contestants"]["ours"]["microseconds"]["median"] for r in several}
     return {
         r["name"]: r["contestants"]["ours"]["microseconds"]["median"] / times[r["name"]]
         for r in one
-        if r["multiply_adds"] > LARGE_MULTIPLY_ADDS and r["name"] in times
+        if r["multiply_adds"] > above and r["name"] in times
     }

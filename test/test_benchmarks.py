@@ -113,6 +113,7 @@ def test_the_summary_names_the_worst_layer_and_sums_the_network() -> None:
 def test_scaling_compares_our_own_times() -> None:
     one, two = [record("a", 1, 6, 1)], [record("a", 1, 4, 1)]
     assert summary.scaling(one, two) == {"a": 1.5}
+    assert summary.scaling(one, two, above=10**8) == {}
 
 
 @pytest.mark.parametrize("name", instruction_sets.CAPS)
@@ -153,6 +154,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("figures")
     run_layers(folder, "one_thread", "--engine", "fbgemm", "--peers", "x86,our-qnnpack")
     run_layers(folder, "avx2", "--peers", "onednn", "--isa", "avx2", "--batch", "2")
+    run_layers(folder, "threads_2", "--peers", "none", "--threads", "2")
     run_layers(folder, "prepack", "--prepack")
     run("op_cost.py", json_file=folder / "op_cost.json")
     return folder
@@ -221,6 +223,8 @@ def test_the_page_and_its_charts_are_made_from_files(figures: Path, tmp_path: Pa
     page = performance.write_page([figures], tmp_path).read_text()
     for title in ("One thread, batch 1", "Held to AVX2", "Packing", "Cost of an op"):
         assert f"### {title}\n" in page
+    scaling = page[page.index("### Several threads against one, batch 1\n") :]
+    assert "| mobilenet_v2 | 2 | 2 | " in scaling
     charts = sorted((tmp_path / "images").rglob("*.svg"))
     assert [chart.stem for chart in charts] == [
         "one_thread_mobilenet_v2_bars",
