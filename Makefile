@@ -7,7 +7,7 @@ CXX_FILES = $(shell find csrc test/native benchmarks -name '*.h' -o -name '*.cpp
 CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev build demo test native native-sanitize stress matrix lint format bench \
+.PHONY: help setup setup-dev build demo test native native-sanitize native-valgrind stress matrix lint format bench \
   bench-models bench-peers charts performance docs clean
 
 help: ## Print this list.
@@ -36,6 +36,11 @@ native-sanitize: setup ## The same under AddressSanitizer and UndefinedBehaviorS
 	$(CMAKE) -S csrc/native -B build/native-sanitize -DQCONV_SANITIZE=ON
 	$(BIN)/cmake --build build/native-sanitize
 	$(BIN)/ctest --test-dir build/native-sanitize --output-on-failure
+
+native-valgrind: setup ## The same under valgrind, which knows no AVX-512: it runs scalar and avx2.
+	$(CMAKE) -S csrc/native -B build/native-valgrind -DQCONV_VALGRIND=ON
+	$(BIN)/cmake --build build/native-valgrind
+	$(BIN)/ctest --test-dir build/native-valgrind --output-on-failure
 
 stress: build ## Let threads share objects on every engine, and switch drop-in mode under them.
 	QCONV_STRESS_SECONDS=30 $(BIN)/python -m pytest test/test_thread_stress.py test/test_drop_in_threads.py
