@@ -9,6 +9,8 @@
 #include <algorithm>
 
 #include "engines/convolve.h"
+#include "engines/native/native_arguments.h"
+#include "native/run/transpose.h"
 
 namespace qconv {
 namespace {
@@ -54,11 +56,41 @@ at::Tensor integer_view(const at::Tensor& quantized) {
       at::TensorOptions().dtype(c10::toUnderlying(quantized.scalar_type())));
 }
 
+// Whether the elements of each channel follow each other.
+bool has_dense_channels(const at::Tensor& tensor) {
+  int64_t stride = 1;
+  for (int64_t i = tensor.dim() - 1; i >= 2; --i) {
+    if (tensor.size(i) != 1 && tensor.stride(i) != stride) {
+      return false;
+    }
+    stride *= tensor.size(i);
+  }
+  return true;
+}
+
+at::Tensor transposed_bytes(const at::Tensor& tensor) {
+  native::ChannelsFirst activation;
+  activation.data = static_cast<const uint8_t*>(tensor.const_data_ptr());
+  activation.batch = tensor.size(0);
+  activation.channels = tensor.size(1);
+  activation.pixels = tensor.numel() / (activation.batch * activation.channels);
+  activation.image_stride = tensor.stride(0);
+  activation.channel_stride = tensor.stride(1);
+  at::Tensor copy = at::detail::empty_cpu({tensor.numel()}, at::kByte);
+  native::bring_channels_last(activation, copy.mutable_data_ptr<uint8_t>(), torch_parallel_for());
+  return copy;
+}
+
 }  // namespace
 
 ChannelsLast to_channels_last(const at::Tensor& tensor) {
   if (lies_channels_last(tensor)) {
     return {tensor.const_data_ptr(), {}};
+  }
+  if (tensor.element_size() == 1 && tensor.numel() > 0 && has_dense_channels(tensor)) {
+    at::Tensor copy = transposed_bytes(tensor);
+    const void* data = copy.const_data_ptr();
+    return {data, std::move(copy)};
   }
   const at::Tensor plain = tensor.is_quantized() ? integer_view(tensor) : tensor.resolve_neg();
   at::Tensor copy = plain.movedim(1, -1).contiguous();

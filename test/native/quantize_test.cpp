@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "backwards.h"
 #include "check.h"
 #include "guarded_memory.h"
 #include "native/cpu/instruction_set.h"
@@ -17,17 +18,6 @@
 
 namespace qconv::native::test {
 namespace {
-
-// Parts in any order.
-ParallelFor backwards() {
-  return {
-      [](int64_t count, ParallelFor::Body body, void* context) {
-        for (int64_t i = count - 1; i >= 0; --i) {
-          body(context, i, i + 1);
-        }
-      },
-      3};
-}
 
 const Test kRange("the range", [] {
   std::mt19937 random(1);

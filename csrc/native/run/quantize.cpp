@@ -1,7 +1,6 @@
 #include "native/run/quantize.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <mutex>
 
@@ -10,6 +9,7 @@
 #include "native/kernels/kernel_set.h"
 #include "native/rounding.h"
 #include "native/run/parts.h"
+#include "native/run/transpose.h"
 
 namespace qconv::native {
 namespace {
@@ -60,102 +60,18 @@ struct Quantizer {
   }
 };
 
-// [channels][pixels] bytes to [pixels][channels], rows `to_stride` apart.
-constexpr int64_t kSquare = 16;
-
-#if defined(__GNUC__)
-using Bytes = uint8_t __attribute__((vector_size(kSquare)));
-
-// Bytes of the first halves, or of the second ones, alternately.
-Bytes interleaved(Bytes a, Bytes b, bool second) {
-  return second
-      ? __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-      : __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-
-void transpose_square(const uint8_t* from, int64_t from_stride, uint8_t* to, int64_t to_stride) {
-  Bytes rows[kSquare];
-  for (int64_t i = 0; i < kSquare; ++i) {
-    std::memcpy(&rows[i], from + i * from_stride, sizeof(Bytes));
-  }
-  // Each step interleaves rows i and i + 8; after four, row i is column i.
-  for (int step = 0; step < 4; ++step) {
-    Bytes next[kSquare];
-    for (int64_t i = 0; i < kSquare / 2; ++i) {
-      next[2 * i] = interleaved(rows[i], rows[i + kSquare / 2], false);
-      next[2 * i + 1] = interleaved(rows[i], rows[i + kSquare / 2], true);
-    }
-    std::memcpy(rows, next, sizeof(rows));
-  }
-  for (int64_t i = 0; i < kSquare; ++i) {
-    std::memcpy(to + i * to_stride, &rows[i], sizeof(Bytes));
-  }
-}
-#else
-void transpose_square(const uint8_t* from, int64_t from_stride, uint8_t* to, int64_t to_stride) {
-  for (int64_t i = 0; i < kSquare; ++i) {
-    for (int64_t j = 0; j < kSquare; ++j) {
-      to[j * to_stride + i] = from[i * from_stride + j];
-    }
-  }
-}
-#endif
-
-// Pixels that are transposed at a time.
-constexpr int64_t kPixels = 64;
-
-// The channels of images.
-QCONV_VECTOR_CLONES void interleave_three(
-    const uint8_t* __restrict__ from, int64_t pixels, uint8_t* __restrict__ to) {
-  for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-    to[3 * pixel] = from[pixel];
-    to[3 * pixel + 1] = from[kPixels + pixel];
-    to[3 * pixel + 2] = from[2 * kPixels + pixel];
-  }
-}
-
-// Calls use(first) for stretches of kSquare that cover [0, count); the last ones may overlap.
-template <typename Use>
-void for_each_square(int64_t count, const Use& use) {
-  for (int64_t first = 0; first < count; first += kSquare) {
-    use(std::min(first, count - kSquare));
-  }
-}
-
-// Rows of kPixels bytes, one for each channel, to pixels `stride` apart.
-void transpose(const uint8_t* from, int64_t channels, int64_t pixels, uint8_t* to, int64_t stride) {
-  if (channels >= kSquare && pixels >= kSquare) {
-    for_each_square(channels, [&](int64_t channel) {
-      for_each_square(pixels, [&](int64_t pixel) {
-        transpose_square(
-            from + channel * kPixels + pixel, kPixels, to + pixel * stride + channel, stride);
-      });
-    });
-    return;
-  }
-  if (channels == 3 && stride == 3) {
-    interleave_three(from, pixels, to);
-    return;
-  }
-  for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-    for (int64_t channel = 0; channel < channels; ++channel) {
-      to[pixel * stride + channel] = from[channel * kPixels + pixel];
-    }
-  }
-}
-
 // Pixels [first, first + pixels) of one image in the order [channels][pixels].
 void quantize_pixels(
     const FloatActivation& activation, const float* image, int64_t first, int64_t pixels,
     const Quantizer& quantizer, uint8_t* to) {
-  constexpr int64_t kChannels = 64;
-  uint8_t rows[kChannels * kPixels];
-  for (int64_t channel = 0; channel < activation.channels; channel += kChannels) {
-    const int64_t count = std::min(kChannels, activation.channels - channel);
+  uint8_t rows[kBlockChannels * kBlockPixels];
+  for (int64_t channel = 0; channel < activation.channels; channel += kBlockChannels) {
+    const int64_t count = std::min(kBlockChannels, activation.channels - channel);
     for (int64_t i = 0; i < count; ++i) {
-      quantizer.run(image + (channel + i) * activation.pixels + first, pixels, rows + i * kPixels);
+      quantizer.run(
+          image + (channel + i) * activation.pixels + first, pixels, rows + i * kBlockPixels);
     }
-    transpose(rows, count, pixels, to + channel, activation.channels);
+    transpose_block(rows, count, pixels, to + channel, activation.channels);
   }
 }
 
@@ -196,14 +112,14 @@ void quantize(
     });
     return;
   }
-  const int64_t parts = ceil_divide(activation.pixels, kPixels);
+  const int64_t parts = ceil_divide(activation.pixels, kBlockPixels);
   for_each_part(parallel_for, activation.batch * parts, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       const int64_t n = part / parts;
-      const int64_t first = part % parts * kPixels;
+      const int64_t first = part % parts * kBlockPixels;
       quantize_pixels(
           activation, activation.data + n * image, first,
-          std::min(kPixels, activation.pixels - first), quantizer,
+          std::min(kBlockPixels, activation.pixels - first), quantizer,
           quantized + n * image + first * activation.channels);
     }
   });
