@@ -33,7 +33,7 @@ HEAD = """\
 
 Made by `make performance`: `benchmarks/performance.py` runs what each section names and writes this
 page. `benchmarks/README.md` says how it is measured. Figures are those of the machine named above
-them.
+them. "Core from C" is our own kernel without PyTorch's call around it: below 1, by what a call costs.
 
 """
 

@@ -161,9 +161,13 @@ def packing_ratio_table(suite: str, measured: dict[str, Any]) -> Rows:
 
 
 def refusal_lines(suite: str, measured: dict[str, Any]) -> Iterator[str]:
+    names: dict[tuple[str, str], list[str]] = {}
     for record in measured["layers"]:
-        for peer, reason in record["refusals"].items():
-            yield f"{suite}, {record['name']}: no figure for {peer}: {reason}"
+        for refusal in record["refusals"].items():
+            names.setdefault(refusal, []).append(record["name"])
+    for (peer, reason), layers in names.items():
+        which = layers[0] if len(layers) == 1 else f"{len(layers)} layers"
+        yield f"{suite}, {which}: no figure for {peer}: {reason}"
 
 
 def fact_lines(result: dict[str, Any]) -> list[str]:
