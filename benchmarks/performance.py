@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import tables
-from summary import LARGE_MULTIPLY_ADDS, scaling
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -33,7 +30,8 @@ HEAD = """\
 
 Made by `make performance`: `benchmarks/performance.py` runs what each section names and writes this
 page. `benchmarks/README.md` says how it is measured. Figures are those of the machine named above
-them. "Core from C" is our own kernel without PyTorch's call around it: below 1, by what a call costs.
+them. "Our core from C" is the same kernel without PyTorch's call around it: below 1, by what a call
+costs.
 
 """
 
@@ -43,7 +41,6 @@ class Run:
     """One run of a benchmark and its section of the page.
 
     needs: the CPU feature without which it is left out, as `info` names it.
-    threads: the cores without which it is left out.
     full: whether the page has a line for each layer and charts, or the sums alone.
     """
 
@@ -52,27 +49,14 @@ class Run:
     script: str
     arguments: tuple[str, ...] = ()
     needs: str = ""
-    threads: int = 1
     full: bool = False
 
 
 NETWORKS = ("--suite", "resnet50,mobilenet_v2")
-RESNET = ("--suite", "resnet50", "--peers", "none")
 
 
 def _held_to(isa: str, title: str) -> Run:
     return Run(isa, f"Held to {title}", "layers.py", (*NETWORKS, "--isa", isa), needs=isa)
-
-
-def _on_threads(count: int) -> Run:
-    arguments = (*NETWORKS, "--threads", str(count))
-    return Run(f"threads_{count}", f"{count} threads", "layers.py", arguments, threads=count)
-
-
-def _batch_on_threads(count: int) -> Run:
-    arguments = (*RESNET, "--batch", "16", "--rounds", "3", "--threads", str(count))
-    name, title = f"batch_16_threads_{count}", f"Batch 16, {count} threads"
-    return Run(name, title, "layers.py", arguments, threads=count)
 
 
 RUNS = (
@@ -81,13 +65,16 @@ RUNS = (
     _held_to("avx_vnni", "AVX-VNNI"),
     _held_to("avx2", "AVX2"),
     Run("batch_16", "Batch 16", "layers.py", (*NETWORKS, "--batch", "16", "--rounds", "3")),
-    *(_on_threads(count) for count in (2, 4, 8, 16)),
-    *(_batch_on_threads(count) for count in (2, 4, 8, 16)),
+    Run("scaling", "Several threads, batch 1", "scaling.py", NETWORKS),
+    Run(
+        "scaling_batch_16",
+        "Several threads, batch 16",
+        "scaling.py",
+        ("--suite", "resnet50", "--batch", "16", "--rounds", "5"),
+    ),
     Run("prepack", "Packing", "layers.py", (*NETWORKS, "--prepack"), full=True),
     Run("op_cost", "Cost of an op", "op_cost.py", full=True),
 )
-# By which runs several threads are compared with one.
-SCALING = {"one_thread": "threads_", "batch_16": "batch_16_threads_"}
 
 
 def measure(folder: Path, engine: str, sampling: list[str], only: list[str] | None) -> None:
@@ -100,10 +87,7 @@ def measure(folder: Path, engine: str, sampling: list[str], only: list[str] | No
         if run.needs and not facts["machine"]["cpu_features"].get(run.needs):
             print(f"{run.name}: left out, this CPU has no {run.needs}")
             continue
-        if run.threads > len(os.sched_getaffinity(0)):
-            print(f"{run.name}: left out, fewer than {run.threads} cores are usable")
-            continue
-        own_sampling = sampling if run.script == "layers.py" else []
+        own_sampling = sampling if run.script != "op_cost.py" else []
         arguments = [*run.arguments, "--engine", engine, *own_sampling]
         print(f"{run.name}: {run.script} {' '.join(arguments)}", flush=True)
         command = [sys.executable, str(HERE / run.script), *arguments]
@@ -127,14 +111,6 @@ def _machine(folder: Path, docs: Path) -> Iterator[str]:
     for run in RUNS:
         if run.name in found:
             yield from _section(run, found[run.name], folder, docs)
-    for one, prefix in SCALING.items():
-        several = {
-            run.threads: found[run.name]
-            for run in RUNS
-            if run.name in found and run.name == f"{prefix}{run.threads}"
-        }
-        if one in found and several:
-            yield from _scaling(found[one], several)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -148,6 +124,11 @@ def _section(run: Run, result: dict[str, Any], folder: Path, docs: Path) -> Iter
     yield "".join(f"- {line}\n" for line in tables.fact_lines(result))
     if run.script == "op_cost.py":
         yield tables.op_cost_table(result).markdown()
+        return
+    if run.script == "scaling.py":
+        for table in tables.scaling_tables(result):
+            yield f"{table.title}\n"
+            yield table.markdown()
         return
     for suite, measured in result["suites"].items():
         yield from (f"- {line}" for line in tables.lines(suite, measured))
@@ -169,31 +150,6 @@ def _section(run: Run, result: dict[str, Any], folder: Path, docs: Path) -> Iter
             yield f"![{file.stem.replace('_', ' ')}]({file.relative_to(docs)})\n"
 
 
-def _scaling(one: dict[str, Any], several: dict[int, dict[str, Any]]) -> Iterator[str]:
-    yield f"### Several threads against one, batch {one['settings']['batch']}\n"
-    yield "Our time on one thread / on several, measured in processes of their own; large layers "
-    yield f"have more than {LARGE_MULTIPLY_ADDS // 10**6} M multiply-adds.\n"
-    yield "| suite | threads | layers | geometric mean | of large layers | lowest |"
-    yield "|---|---|---|---|---|---|"
-    for suite, measured in one["suites"].items():
-        for threads, result in several.items():
-            layers = result["suites"].get(suite, {}).get("layers", [])
-            ratios = scaling(measured["layers"], layers)
-            if not ratios:
-                continue
-            large = scaling(measured["layers"], layers, LARGE_MULTIPLY_ADDS)
-            worst = min(ratios, key=ratios.__getitem__)
-            yield (
-                f"| {suite} | {threads} | {len(ratios)} | {_mean(ratios)} "
-                f"| {_mean(large)} | {ratios[worst]:.2f} ({worst}) |"
-            )
-    yield ""
-
-
-def _mean(ratios: dict[str, float]) -> str:
-    return f"{statistics.geometric_mean(ratios.values()):.2f}" if ratios else "-"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -203,7 +159,7 @@ def main() -> None:
     measuring.add_argument("folder", type=Path)
     measuring.add_argument("--engine", default="auto", help="of this package, default auto")
     measuring.add_argument("--quick", action="store_true", help="rough figures in a few minutes")
-    measuring.add_argument("--rounds", help="of layers.py, in place of each run's own number")
+    measuring.add_argument("--rounds", help="in place of each run's own number")
     measuring.add_argument("--only", help=f"of {', '.join(run.name for run in RUNS)}")
     writing = commands.add_parser("page", help="write the page from files")
     writing.add_argument("folders", nargs="+", type=Path)

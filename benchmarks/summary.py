@@ -91,12 +91,17 @@ def _lowest_and_median(values: Iterable[float]) -> dict[str, float]:
     return {"lowest": min(values), "median": statistics.median(values)}
 
 
-def scaling(one: Records, several: Records, above: float = 0) -> dict[str, float]:
-    """By name of the layers in both that have more multiply-adds than `above`: our time on one
-    thread / on several."""
-    times = {r["name"]: r["contestants"]["ours"]["microseconds"]["median"] for r in several}
+def scaling_summary(records: Records, threads: str) -> dict[str, Any]:
+    """The speed-up on so many threads: geometric means of all layers and of large ones, and worst.
+
+    A mean of no layers is None.
+    """
+    ratios = {r["name"]: r["threads"][threads]["speedup"]["median"] for r in records}
+    large = [ratios[r["name"]] for r in records if r["multiply_adds"] > LARGE_MULTIPLY_ADDS]
+    worst = min(ratios, key=ratios.__getitem__)
     return {
-        r["name"]: r["contestants"]["ours"]["microseconds"]["median"] / times[r["name"]]
-        for r in one
-        if r["multiply_adds"] > above and r["name"] in times
+        "geometric_mean": round(statistics.geometric_mean(ratios.values()), 3),
+        "large": round(statistics.geometric_mean(large), 3) if large else None,
+        "worst": ratios[worst],
+        "worst_layer": worst,
     }

@@ -10,7 +10,7 @@ from typing import Any
 import rich.box
 from rich.console import Console
 from rich.table import Table
-from summary import Records, peers_of
+from summary import LARGE_MULTIPLY_ADDS, Records, peers_of, scaling_summary
 
 PEER_HEAD = "ratio, µs, error"
 HOW_TO_READ = (
@@ -116,6 +116,35 @@ def op_cost_table(result: dict[str, Any]) -> Rows:
             ]
         )
     return rows
+
+
+def scaling_tables(result: dict[str, Any]) -> list[Rows]:
+    """Of scaling.py: one thread's time / that of several, a table for each suite."""
+    counts = [str(n) for n in result["settings"]["threads"]]
+    several = [n for n in counts if n != "1"]
+    found = []
+    for suite, records in result["scaling"].items():
+        title = f"{suite}, batch {result['settings']['batch']}: several threads against one"
+        rows = Rows(title, ["layer", "M", "1 thread, µs", *(f"{n} threads" for n in several)])
+        for record in records:
+            threads = record["threads"]
+            rows.body.append(
+                [
+                    record["name"],
+                    f"{record['multiply_adds'] / 1e6:.1f}",
+                    f"{threads['1']['microseconds']['median']:.1f}",
+                    *(f"{threads[n]['speedup']['median']:.2f}" for n in several),
+                ]
+            )
+        sums = [scaling_summary(records, n) for n in several]
+        large = f"over {LARGE_MULTIPLY_ADDS // 10**6} M"
+        rows.foot = [
+            ["geometric mean", "", "", *(f"{s['geometric_mean']:.2f}" for s in sums)],
+            [large, "", "", *(f"{s['large']:.2f}" if s["large"] else "-" for s in sums)],
+            ["worst", "", "", *(f"{s['worst']:.2f}" for s in sums)],
+        ]
+        found.append(rows)
+    return found
 
 
 def tables(suite: str, measured: dict[str, Any]) -> list[Rows]:

@@ -110,10 +110,15 @@ def test_the_summary_names_the_worst_layer_and_sums_the_network() -> None:
     assert (found["network_microseconds"], found["our_network_microseconds"]) == (26, 7)
 
 
-def test_scaling_compares_our_own_times() -> None:
-    one, two = [record("a", 1, 6, 1)], [record("a", 1, 4, 1)]
-    assert summary.scaling(one, two) == {"a": 1.5}
-    assert summary.scaling(one, two, above=10**8) == {}
+def test_scaling_is_summed_by_number_of_threads() -> None:
+    records = [
+        {"name": name, "multiply_adds": size, "threads": {"2": {"speedup": {"median": ratio}}}}
+        for name, size, ratio in (("a", 10**8, 2.0), ("b", 10**6, 0.5))
+    ]
+    found = summary.scaling_summary(records, "2")
+    assert (found["geometric_mean"], found["large"]) == (1, 2)
+    assert (found["worst"], found["worst_layer"]) == (0.5, "b")
+    assert summary.scaling_summary(records[1:], "2")["large"] is None
 
 
 @pytest.mark.parametrize("name", instruction_sets.CAPS)
@@ -154,7 +159,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("figures")
     run_layers(folder, "one_thread", "--engine", "fbgemm", "--peers", "x86,our-qnnpack")
     run_layers(folder, "avx2", "--peers", "onednn", "--isa", "avx2", "--batch", "2")
-    run_layers(folder, "threads_2", "--peers", "none", "--threads", "2")
+    run("scaling.py", "--suite", "dcgan", "--threads", "2", json_file=folder / "scaling.json")
     run_layers(folder, "prepack", "--prepack")
     run("op_cost.py", json_file=folder / "op_cost.json")
     return folder
@@ -223,8 +228,7 @@ def test_the_page_and_its_charts_are_made_from_files(figures: Path, tmp_path: Pa
     page = performance.write_page([figures], tmp_path).read_text()
     for title in ("One thread, batch 1", "Held to AVX2", "Packing", "Cost of an op"):
         assert f"### {title}\n" in page
-    scaling = page[page.index("### Several threads against one, batch 1\n") :]
-    assert "| mobilenet_v2 | 2 | 2 | " in scaling
+    assert "dcgan, batch 1: several threads against one" in page
     charts = sorted((tmp_path / "images").rglob("*.svg"))
     assert [chart.stem for chart in charts] == [
         "one_thread_mobilenet_v2_bars",

@@ -45,7 +45,7 @@ REGISTRATIONS: list[tuple[str, re.Pattern[str], set[str]]] = [
 # Folders of these trees explain themselves in a README.md; a docstring will do for Python packages,
 # and a folder of data speaks for the folders in it.
 DOCUMENTED = ["csrc", "torch_qconv_prepack", "test", "docs", "benchmarks"]
-GENERATED = {"__pycache__", "_build", "_static", "_templates"}
+GENERATED = {"__pycache__", "_build", "_static", "_templates", "images"}
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
