@@ -48,6 +48,9 @@ class LegacyFile:
         """The folder (which names the release) and file name."""
         return f"{self.path.parent.name}/{self.path.name}"
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def is_1d(self) -> bool:
         """Whether the convolution is one-dimensional: stored as 2-D, with a leading 1."""

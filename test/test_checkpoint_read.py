@@ -89,7 +89,7 @@ def test_record_runs_as_the_reference_says_on_every_engine_that_takes_it(file: L
     record, expected = read_one(file)
     op = getattr(torch.ops.torch_qconv_prepack, file.op)
     ran = []
-    for engine in ("auto", *ops.ENGINES):
+    for engine in ("auto", "x86", *ops.ENGINES):
         try:
             params = record.pack(engine)
         except NotImplementedError:
@@ -100,7 +100,7 @@ def test_record_runs_as_the_reference_says_on_every_engine_that_takes_it(file: L
         assert error.abs().max() <= MAX_QUANTA, engine
         assert_matches(y, reference_of(expected, file, params.engine()))
         ran.append(engine)
-    assert {"auto", "fbgemm"} <= set(ran)
+    assert {"auto", "x86", "native", "fbgemm"} <= set(ran)
 
 
 def reference_of(expected: ExpectedFile, file: LegacyFile, engine: str) -> Expected:

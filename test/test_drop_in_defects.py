@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -123,6 +124,13 @@ def test_numbers_beyond_what_qnnpack_holds(name: str) -> None:
     assert_wrong_and_right(both("qnnpack", lambda: ops.stock_run(data, packed(data))), data)
 
 
+def test_results_beyond_int32_under_fbgemm() -> None:
+    data = BEYOND["values"]
+    results = both("fbgemm", lambda: ops.stock_run(data, packed(data)))
+    assert int(results.off.int_repr().max()) == 0
+    assert int(results.on.int_repr().min()) == 255
+
+
 @pytest.mark.parametrize("engine", ["x86", "onednn"])
 def test_a_bias_with_strides(engine: str) -> None:
     data = ConvCase("bias", in_channels=8, out_channels=16).data()
@@ -203,6 +211,13 @@ def test_3d_objects_are_unpacked_under_qnnpack() -> None:
     results = both("qnnpack", refused(lambda: unpack(packed(data))))
     assert isinstance(results.off, RuntimeError)
     assert torch.equal(results.on[0], data.weight)
+
+
+def test_3d_objects_are_saved_and_loaded_under_qnnpack() -> None:
+    data = ConvCase("3d", dims=3).data()
+    results = both("qnnpack", refused(lambda: pickle.loads(pickle.dumps(packed(data)))))
+    assert isinstance(results.off, RuntimeError)
+    assert_matches(ops.stock_run(data, results.on), data.expected())
 
 
 def test_scales_keep_their_precision() -> None:

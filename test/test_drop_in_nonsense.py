@@ -63,20 +63,24 @@ def test_nonsense_is_refused_with_a_reason(name: str) -> None:
 PROGRAM = """
 import sys
 import torch
-torch.backends.quantized.engine = "fbgemm"
+torch.backends.quantized.engine = sys.argv[4]
 weight = torch._make_per_tensor_quantized_tensor(torch.ones(8, 4, 3, 3, dtype=torch.int8), 0.1, 0)
 if sys.argv[1] == "on":
     import torch_qconv_prepack
     torch_qconv_prepack.enable()
 stride, groups = int(sys.argv[2]), int(sys.argv[3])
-torch.ops.quantized.conv2d_prepack(weight, None, [stride] * 2, [0, 0], [1, 1], groups)
+params = torch.ops.quantized.conv2d_prepack(weight, None, [stride] * 2, [0, 0], [1, 1], groups)
+x = torch._make_per_tensor_quantized_tensor(torch.ones(1, 4, 6, 6, dtype=torch.uint8), 0.1, 0)
+torch.ops.quantized.conv2d(x, params, 0.1, 0)
 """
 
 
+@pytest.mark.parametrize("engine", ["fbgemm", "qnnpack"])
 @pytest.mark.parametrize(("stride", "groups"), [(0, 1), (1, 0)])
-def test_a_zero_ends_in_an_error_and_not_in_a_crash(stride: int, groups: int) -> None:
+def test_a_zero_ends_in_an_error_and_not_in_a_crash(stride: int, groups: int, engine: str) -> None:
     def run(mode: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-W", "ignore", "-c", PROGRAM, mode, str(stride), str(groups)]
+        arguments = [mode, str(stride), str(groups), engine]
+        command = [sys.executable, "-W", "ignore", "-c", PROGRAM, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert run("off").returncode < 0

@@ -18,7 +18,7 @@ from ._atomic import atomic_file
 from ._decode import checked
 from ._migrated import SUFFIXES, Kind, write_tensors
 from ._named_tensors import to_tensors
-from ._nodes import FormatError, OtherFileError, show
+from ._nodes import TOLD_ERRORS, FormatError, OtherFileError, show, told
 from ._read import read, read_migrated
 from ._record import GEOMETRY, ConvRecord
 from ._verify import verify
@@ -163,8 +163,8 @@ class _Work:
             return Migration(source, target, "no convolutions")
         except OtherFileError:
             return Migration(source, target, "not read")
-        except (ValueError, TypeError, NotImplementedError, OSError, MemoryError) as error:
-            return Migration(source, target, "failed", error=str(error) or type(error).__name__)
+        except TOLD_ERRORS as error:
+            return Migration(source, target, "failed", error=told(error))
 
     def migrate_file(self, source: Path, target: Path) -> Migration:
         if target.exists() and os.path.samefile(source, target):

@@ -27,6 +27,16 @@ class OtherFileError(FormatError):
     """A file that is whole, as far as can be told, but of another program."""
 
 
+# What a file, the disk or the memory can be the cause of: told to whoever runs a command, or as the
+# status of one file of many, without the place in this package.
+TOLD_ERRORS = (ValueError, TypeError, NotImplementedError, OSError, MemoryError)
+
+
+def told(error: BaseException) -> str:
+    """Return an error's text, or its name where it has none."""
+    return str(error) or type(error).__name__
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Global:
     """The dotted name of a class or function. It is never imported."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch_qconv_prepack._dependencies import require
 
 from ._inspect import ConvInfo, FileInfo, inspect
+from ._nodes import TOLD_ERRORS, told
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,8 +53,8 @@ class _Failure:
 def _inspected(path: str) -> FileInfo | _Failure:
     try:
         return inspect(path)
-    except (ValueError, OSError) as error:
-        return _Failure(path, str(error))
+    except TOLD_ERRORS as error:
+        return _Failure(path, told(error))
 
 
 def _as_json(result: FileInfo | _Failure) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from torch_qconv_prepack._dependencies import require
 
 from ._migrate import Migration, migrate
+from ._nodes import TOLD_ERRORS, told
 from .inspect_command import printable
 
 HELP = "write the quantized convolutions of old files as plain tensors, verified"
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Migrate and say what became of the files; return 0, or 1 where something failed."""
+    """Migrate and say what became of the files; return 0, or 1 where it failed."""
     require("migrate", "files", "rich")
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -69,13 +70,19 @@ def execute(options: argparse.Namespace) -> int:
                 jobs=options.jobs,
                 progress=progress,
             )
-        except (ValueError, NotImplementedError, OSError) as error:
-            _complain(str(error))
+        except TOLD_ERRORS as error:
+            _complain(told(error))
             return 1
+    if not migrations:
+        _complain(
+            "migrate: source must hold files that begin as PyTorch's do, "
+            f"got none in the folder {options.source}"
+        )
+        return 1
     statuses = Counter(migration.status for migration in migrations)
     convolutions = sum(migration.convolutions for migration in migrations)
-    told = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
-    print(f"migrate: {told or 'no files'}; {convolutions} convolutions")
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
+    print(f"migrate: {counts}; {convolutions} convolutions")
     return int("failed" in statuses)
 
 
