@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 from typing import Any
 
@@ -25,3 +26,13 @@ def test_public_name_is_documented_and_annotated(name: str, value: Any) -> None:
         assert signature.return_annotation is not signature.empty
         for parameter in signature.parameters.values():
             assert parameter.annotation is not parameter.empty, parameter.name
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(("name", "value"), PUBLIC, ids=[name for name, _ in PUBLIC])
+def test_examples_run(name: str, value: Any) -> None:
+    if not (inspect.isfunction(value) or inspect.isclass(value)):
+        return
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
+    for example in doctest.DocTestFinder().find(value, name, globs={}):
+        assert runner.run(example).failed == 0

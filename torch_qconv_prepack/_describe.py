@@ -88,7 +88,7 @@ def describe(params: PackedParams) -> ConvSummary:
         >>> print(qconv.describe(pack(weight, None, [2, 2], [1, 1], [1, 1], 1)))
         conv2d(3 -> 8, kernel 3x3, stride 2x2, padding 1x1)
           weight: int8, per_tensor, symmetric; no bias
-          packed: fbgemm (im2col), 24,628 bytes
+          packed: native (dense_...), 908 bytes
     """
     params, _ = own_params("describe", params)
     dims = params.conv_dims()

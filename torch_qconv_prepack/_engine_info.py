@@ -48,7 +48,7 @@ def engines() -> list[EngineInfo]:
     Example (versions and instruction sets are the machine's):
         >>> import torch_qconv_prepack as qconv
         >>> print(qconv.engines()[0])
-        fbgemm: engine, inside torch 2.13.0, uses avx512_vnni
+        native: engine, packed format 1, uses ...
         >>> [record.name for record in qconv.engines() if record.kind == "policy"]
         ['auto', 'x86']
     """
