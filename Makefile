@@ -7,8 +7,8 @@ CXX_FILES = $(shell find csrc test/native benchmarks -name '*.h' -o -name '*.cpp
 CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev build demo test native native-sanitize native-valgrind stress matrix lint format bench \
-  bench-models bench-peers charts performance docs clean
+.PHONY: help setup setup-dev build demo test native native-sanitize native-valgrind stress matrix \
+  lint format bench bench-models bench-peers charts performance docs clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = result.add_argument
-    add("--suite", type=_list_of(suites.names()), default=suites.names(), help="default: all")
+    add("--suite", type=suites.list_of_names, default=suites.names(), help="default: all")
     add("--layers", default="", metavar="REGEX", help="only layers whose name it matches")
     add("--engine", default="auto", help="of this package, default auto")
     add("--peers", metavar="NAMES", help="comma-separated, or none; default: those installed")
@@ -121,18 +121,6 @@ def _report(result: dict[str, Any], console: Console) -> None:
 def _progress(what: str) -> None:
     if sys.stderr.isatty():
         print(f"\r\033[K{what}\r", end="", file=sys.stderr, flush=True)
-
-
-def _list_of(valid: Sequence[str]):  # type: ignore[no-untyped-def]
-    def parse(text: str) -> list[str]:
-        names = text.split(",")
-        if unknown := set(names) - set(valid):
-            raise argparse.ArgumentTypeError(
-                f"must be of {', '.join(valid)}, got {', '.join(sorted(unknown))}"
-            )
-        return names
-
-    return parse
 
 
 if __name__ == "__main__":

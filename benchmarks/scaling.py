@@ -65,7 +65,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--suite", default="resnet50", help="comma-separated; default resnet50")
+    add("--suite", type=suites.list_of_names, default=["resnet50"], help="default: resnet50")
     add("--threads", default="2,4,8,16", help="beside 1; default 2,4,8,16")
     add("--engine", default="auto", help="of this package, default auto")
     add("--batch", type=int, default=1)
@@ -80,7 +80,7 @@ def main() -> None:
     sampling = QUICK if options.quick else FULL
     sampling = dataclasses.replace(sampling, rounds=options.rounds or sampling.rounds)
     measured = {}
-    for suite in options.suite.split(","):
+    for suite in options.suite:
         measured[suite] = []
         for layer in suites.load(suite):
             print(f"{suite}: {layer.name}", file=sys.stderr)
@@ -97,6 +97,7 @@ def main() -> None:
         "scaling": measured,
     }
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(result, indent=1))
     console = Console()
     for line in tables.fact_lines(result):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import math
 import re
@@ -92,6 +93,16 @@ def _short(sizes: Sizes) -> str:
 
 def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.csv"))
+
+
+def list_of_names(text: str) -> list[str]:
+    """Names of suites, separated by commas; for argparse."""
+    found = text.split(",")
+    if unknown := set(found) - set(names()):
+        raise argparse.ArgumentTypeError(
+            f"must be of {', '.join(names())}, got {', '.join(sorted(unknown))}"
+        )
+    return found
 
 
 def load(suite: str, pattern: str = "") -> list[Layer]:

@@ -57,7 +57,9 @@ def test_sets_are_those_that_this_cpu_has() -> None:
 @pytest.mark.parametrize("name", AVAILABLE)
 def test_the_forced_one_runs(digests: dict[str, Digests], name: str) -> None:
     kernels = {kernel for kernel, _ in digests[name].values()}
-    assert kernels == {f"dense_{name}", f"depthwise_{name}", f"grouped_{name}"}
+    # AMX machines run what is no use to tiles with the vectors that they have beside them.
+    vectors = "avx512_vnni" if name == "amx_int8" else name
+    assert kernels == {f"dense_{name}", f"depthwise_{vectors}", f"grouped_{vectors}"}
 
 
 @pytest.mark.xdist_group("native_digests")

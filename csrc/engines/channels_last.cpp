@@ -81,19 +81,21 @@ at::Tensor transposed_bytes(const at::Tensor& tensor) {
   return copy;
 }
 
+// Of any elements in any order.
+at::Tensor copied_channels_last(const at::Tensor& tensor) {
+  const at::Tensor plain = tensor.is_quantized() ? integer_view(tensor) : tensor.resolve_neg();
+  return plain.movedim(1, -1).contiguous();
+}
+
 }  // namespace
 
 ChannelsLast to_channels_last(const at::Tensor& tensor) {
   if (lies_channels_last(tensor)) {
     return {tensor.const_data_ptr(), {}};
   }
-  if (tensor.element_size() == 1 && tensor.numel() > 0 && has_dense_channels(tensor)) {
-    at::Tensor copy = transposed_bytes(tensor);
-    const void* data = copy.const_data_ptr();
-    return {data, std::move(copy)};
-  }
-  const at::Tensor plain = tensor.is_quantized() ? integer_view(tensor) : tensor.resolve_neg();
-  at::Tensor copy = plain.movedim(1, -1).contiguous();
+  const bool has_rows_of_bytes =
+      tensor.element_size() == 1 && tensor.numel() > 0 && has_dense_channels(tensor);
+  at::Tensor copy = has_rows_of_bytes ? transposed_bytes(tensor) : copied_channels_last(tensor);
   const void* data = copy.const_data_ptr();
   return {data, std::move(copy)};
 }

@@ -16,37 +16,11 @@
 #include "native/format/layout.h"
 #include "native/kernels/kernel_set.h"
 #include "native/kernels/widen.h"
+#include "random.h"
+#include "tested_kernels.h"
 
 namespace qconv::native::test {
 namespace {
-
-struct Kernel {
-  std::string name;
-  DenseKernel dense;
-  bool wide_activations;
-  bool reads_padding;
-  uint8_t largest_activation = 255;
-};
-
-std::vector<Kernel> kernels() {
-  std::vector<Kernel> found;
-  for (const InstructionSetEntry& entry : instruction_sets()) {
-    const KernelSet* const set = kernel_set(entry.set);
-    if (entry.supported && set->dense != nullptr) {
-      found.push_back({entry.name, set->dense, set->widen != nullptr, set->reads_padding});
-    }
-    if (entry.supported && set->dense_below_128 != nullptr) {
-      const std::string name = entry.name + std::string(", activations below 128");
-      found.push_back({name, set->dense_below_128, false, set->reads_padding, 127});
-    }
-  }
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl")) {
-    found.push_back({"avx_vnni, encoded as EVEX", dense_avx_vnni_evex, false, false});
-  }
-#endif
-  return found;
-}
 
 enum class Values { kRandom, kLargest, kSaturating };
 
@@ -85,25 +59,6 @@ std::string Run::text() const {
       static_cast<int>(values));
   return line;
 }
-
-class Random {
- public:
-  explicit Random(uint64_t seed) : engine_(seed) {}
-
-  int64_t between(int64_t low, int64_t high) {  // both included
-    return std::uniform_int_distribution<int64_t>(low, high)(engine_);
-  }
-  int64_t one_of(std::initializer_list<int64_t> choices) {
-    return choices.begin()[between(0, static_cast<int64_t>(choices.size()) - 1)];
-  }
-  bool chance(double probability) { return std::bernoulli_distribution(probability)(engine_); }
-  float real(float low, float high) {
-    return std::uniform_real_distribution<float>(low, high)(engine_);
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
 
 Run random_run(Random& random) {
   Run run;
@@ -148,10 +103,10 @@ Run random_run(Random& random) {
 // The memory of a run, and what its output must become.
 class RunMemory {
  public:
-  RunMemory(const Run& run, const Kernel& kernel, Random& random);
+  RunMemory(const Run& run, const TestedKernel& kernel, Random& random);
 
   // Empty, or what was wrong. in_place: the output's memory holds the addend.
-  std::string check(const Kernel& kernel, bool in_place);
+  std::string check(const TestedKernel& kernel, bool in_place);
 
  private:
   int32_t sum(int64_t pixel, int64_t channel) const;
@@ -188,7 +143,7 @@ int64_t output_elements(const Run& run) {
   return end;
 }
 
-RunMemory::RunMemory(const Run& run, const Kernel& kernel, Random& random)
+RunMemory::RunMemory(const Run& run, const TestedKernel& kernel, Random& random)
     : run_(run),
       read_elements_(kQuad * (kernel.reads_padding ? run.k_blocks * run.quads : run.used_quads)),
       activations_(
@@ -322,7 +277,7 @@ void RunMemory::expect() {
   }
 }
 
-std::string RunMemory::check(const Kernel& kernel, bool in_place) {
+std::string RunMemory::check(const TestedKernel& kernel, bool in_place) {
   widen_activations(activation_.as<uint8_t>(), activations_, wide_activation_.as<uint16_t>());
   std::memset(output_.as<void>(), 0xa5, static_cast<size_t>(outputs_ * element_bytes(run_.store)));
   DenseArguments arguments;
@@ -360,7 +315,7 @@ std::string RunMemory::check(const Kernel& kernel, bool in_place) {
   } else if (run_.store == Store::kBytesAdded) {
     arguments.addend = addend_.data();
   }
-  kernel.dense(arguments);
+  kernel.run(arguments);
   for (int64_t i = 0; i < outputs_; ++i) {
     const auto place = static_cast<size_t>(i);
     const bool sums = run_.store == Store::kSums;
@@ -377,9 +332,9 @@ std::string RunMemory::check(const Kernel& kernel, bool in_place) {
   return "";
 }
 
-bool check_run(const Run& run, const std::vector<Kernel>& all, Random& random) {
+bool check_run(const Run& run, const std::vector<TestedKernel>& all, Random& random) {
   bool right = true;
-  for (const Kernel& kernel : all) {
+  for (const TestedKernel& kernel : all) {
     const std::string fault = RunMemory(run, kernel, random).check(kernel, random.chance(0.3));
     if (!fault.empty()) {
       std::printf("%s: %s (%s)\n", kernel.name.c_str(), fault.c_str(), run.text().c_str());
@@ -390,7 +345,7 @@ bool check_run(const Run& run, const std::vector<Kernel>& all, Random& random) {
 }
 
 // Pixels and channels around the edges of tiles and blocks, all combinations.
-bool check_edges(const std::vector<Kernel>& all, Random& random) {
+bool check_edges(const std::vector<TestedKernel>& all, Random& random) {
   bool right = true;
   for (int64_t pixels = 1; pixels <= 33; ++pixels) {
     for (const int64_t channels : {1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 15, 16, 17, 20, 31, 32, 33}) {
@@ -410,7 +365,7 @@ bool check_edges(const std::vector<Kernel>& all, Random& random) {
 }
 
 // As long as sums get, with the numbers that saturate 16 and 32 bits first.
-bool check_long_sums(const std::vector<Kernel>& all, Random& random) {
+bool check_long_sums(const std::vector<TestedKernel>& all, Random& random) {
   bool right = true;
   for (const Values values : {Values::kLargest, Values::kSaturating, Values::kRandom}) {
     Run run = random_run(random);
@@ -471,12 +426,9 @@ bool check_below_128() {
 #endif
 
 int test(int64_t runs, uint64_t seed) {
-  const std::vector<Kernel> all = kernels();
-  std::printf("seed %lu, kernels:", static_cast<unsigned long>(seed));
-  for (const Kernel& kernel : all) {
-    std::printf(" [%s]", kernel.name.c_str());
-  }
-  std::printf("\n");
+  const std::vector<TestedKernel> all =
+      tested_kernels(&KernelSet::dense, &KernelSet::dense_below_128, dense_avx_vnni_evex);
+  print_kernels(seed, all);
   Random random(seed);
   bool right = check_edges(all, random);
   right = check_long_sums(all, random) && right;

@@ -18,6 +18,7 @@
 #include "guarded_memory.h"
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/kernel_set.h"
+#include "random.h"
 
 namespace qconv::native::test {
 namespace {
@@ -68,50 +69,36 @@ struct Case {
   }
 };
 
-class Random {
- public:
-  explicit Random(uint64_t seed) : engine_(seed) {}
-  int64_t between(int64_t low, int64_t high) {
-    return low + static_cast<int64_t>(engine_() % static_cast<uint64_t>(high - low + 1));
-  }
-  bool chance(int percent) { return between(1, 100) <= percent; }
-  float real(float low, float high) {
-    return std::uniform_real_distribution<float>(low, high)(engine_);
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
-
 Case random_case(Random& random) {
   Case c;
   // Around the edges of vectors and their parts, or any.
   static constexpr int64_t kEdges[] = {16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 192};
-  c.channels = random.chance(50) ? kEdges[random.between(0, 10)] + random.between(-1, 1)
-                                 : random.between(1, 200);
+  c.channels = random.chance(0.5) ? kEdges[random.between(0, 10)] + random.between(-1, 1)
+                                  : random.between(1, 200);
   c.all_channels = c.channels;
-  if (random.chance(20)) {  // a range of channels that starts at a multiple of 64
+  if (random.chance(0.2)) {  // a range of channels that starts at a multiple of 64
     c.first_channel = 64 * random.between(0, 2);
-    c.all_channels = c.first_channel + c.channels + (random.chance(50) ? random.between(0, 70) : 0);
+    c.all_channels =
+        c.first_channel + c.channels + (random.chance(0.5) ? random.between(0, 70) : 0);
   }
   c.kernel_rows = random.between(1, 7);
-  c.kernel_columns = random.chance(70) ? c.kernel_rows : random.between(1, 9);
-  c.row_step = random.chance(20) ? c.kernel_rows + random.between(0, 1) : random.between(1, 3);
+  c.kernel_columns = random.chance(0.7) ? c.kernel_rows : random.between(1, 9);
+  c.row_step = random.chance(0.2) ? c.kernel_rows + random.between(0, 1) : random.between(1, 3);
   c.stride = random.between(1, 3);
-  c.dilation = random.chance(75) ? 1 : random.between(2, 3);
+  c.dilation = random.chance(0.75) ? 1 : random.between(2, 3);
   const int64_t window = (c.kernel_columns - 1) * c.dilation + 1;
-  c.padding = random.chance(60) ? window / 2
-      : random.chance(70)       ? random.between(0, window)
-                                : -random.between(1, 20);
-  c.output_rows = random.between(1, random.chance(80) ? 5 : 12);
-  c.output_columns = random.between(1, random.chance(80) ? 12 : 70);
+  c.padding = random.chance(0.6) ? window / 2
+      : random.chance(0.7)       ? random.between(0, window)
+                                 : -random.between(1, 20);
+  c.output_rows = random.between(1, random.chance(0.8) ? 5 : 12);
+  c.output_columns = random.between(1, random.chance(0.8) ? 12 : 70);
   // At least one column of input, and any number of columns beyond the last window or missing.
   const int64_t last = (c.output_columns - 1) * c.stride + window - c.padding;
   c.input_columns = std::max<int64_t>(1, last - random.between(0, 3) + random.between(0, 2));
-  c.zero_points = random.chance(15);
-  c.store = random.chance(30) ? Store::kSums : Store::kBytes;
-  c.at_end = random.chance(70);
-  c.extreme = random.chance(15);
+  c.zero_points = random.chance(0.15);
+  c.store = random.chance(0.3) ? Store::kSums : Store::kBytes;
+  c.at_end = random.chance(0.7);
+  c.extreme = random.chance(0.15);
   return c;
 }
 
@@ -132,7 +119,7 @@ std::unique_ptr<Data> make_data(Case& c, Random& random) {
   const int64_t row_bytes = (c.input_columns - 1) * c.all_channels + c.channels;
   const int64_t row_count = (c.output_rows - 1) * c.row_step + c.kernel_rows;
   for (int64_t i = 0; i < row_count; ++i) {
-    const bool outside = (i == 0 || i == row_count - 1) ? random.chance(40) : random.chance(5);
+    const bool outside = (i == 0 || i == row_count - 1) ? random.chance(0.4) : random.chance(0.05);
     if (outside) {
       data->rows.push_back(nullptr);
       continue;
@@ -161,13 +148,13 @@ std::unique_ptr<Data> make_data(Case& c, Random& random) {
   data->offset = memory(readable * 4);
   data->zero_points = memory(readable * 4);
   for (int64_t i = 0; i < readable; ++i) {
-    data->multiplier->as<float>()[i] = random.real(1e-5F, random.chance(10) ? 0.5F : 5e-3F);
+    data->multiplier->as<float>()[i] = random.real(1e-5F, random.chance(0.1) ? 0.5F : 5e-3F);
     data->offset->as<float>()[i] = random.real(-200, 200);
     data->zero_points->as<int32_t>()[i] = static_cast<int32_t>(random.between(-128, 127));
   }
-  const int64_t smallest = random.chance(50) ? -128 : 0;  // of int8 or of uint8
+  const int64_t smallest = random.chance(0.5) ? -128 : 0;  // of int8 or of uint8
   const int64_t largest = smallest + 255;
-  const bool clamps = random.chance(50);
+  const bool clamps = random.chance(0.5);
   c.requantization.zero_point = static_cast<int32_t>(random.between(smallest, largest));
   c.requantization.low =
       static_cast<int32_t>(clamps ? random.between(smallest, largest) : smallest);
@@ -189,7 +176,7 @@ std::unique_ptr<Data> make_data(Case& c, Random& random) {
   a.output_columns = c.output_columns;
   a.input_pixel_stride = c.all_channels;
   a.zero_point_pixel = data->zero_point_pixel->data();
-  a.input_flip = random.chance(30) ? 0x80 : 0;
+  a.input_flip = random.chance(0.3) ? 0x80 : 0;
   a.channels = c.channels;
   a.weight = data->weight->as<int8_t>() + c.first_channel;
   a.tap_stride = tap_stride;
@@ -197,7 +184,7 @@ std::unique_ptr<Data> make_data(Case& c, Random& random) {
       c.zero_points ? data->zero_points->as<int32_t>() + c.first_channel : nullptr;
   a.requantization = c.requantization;
   // Outputs of a transposed convolution's phases leave room for those of the others.
-  a.output_pixel_stride = c.all_channels * (random.chance(70) ? 1 : random.between(2, 3));
+  a.output_pixel_stride = c.all_channels * (random.chance(0.7) ? 1 : random.between(2, 3));
   a.output_row_stride = c.output_columns * a.output_pixel_stride + random.between(0, 5);
   a.store = c.store;
   return data;

@@ -17,50 +17,11 @@
 #include "native/format/layout.h"
 #include "native/kernels/kernel_set.h"
 #include "native/kernels/widen.h"
+#include "random.h"
+#include "tested_kernels.h"
 
 namespace qconv::native::test {
 namespace {
-
-struct Kernel {
-  std::string name;
-  DenseKernel grouped;
-  bool wide_activations;
-  int64_t largest_activation = 255;
-};
-
-std::vector<Kernel> kernels() {
-  std::vector<Kernel> found;
-  for (const InstructionSetEntry& entry : instruction_sets()) {
-    const KernelSet* const set = kernel_set(entry.set);
-    if (entry.supported) {
-      found.push_back({entry.name, set->grouped, set->widen != nullptr});
-    }
-    if (entry.supported && set->grouped_below_128 != nullptr) {
-      const std::string name = entry.name + std::string(", activations below 128");
-      found.push_back({name, set->grouped_below_128, false, 127});
-    }
-  }
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl")) {
-    found.push_back({"avx_vnni, encoded as EVEX", grouped_avx_vnni_evex, false});
-  }
-#endif
-  return found;
-}
-
-class Random {
- public:
-  explicit Random(uint64_t seed) : engine_(seed) {}
-
-  int64_t between(int64_t low, int64_t high) {  // both included
-    return std::uniform_int_distribution<int64_t>(low, high)(engine_);
-  }
-  bool chance(double probability) { return std::bernoulli_distribution(probability)(engine_); }
-  std::mt19937_64& engine() { return engine_; }
-
- private:
-  std::mt19937_64 engine_;
-};
 
 // One run, before it has memory. Inputs of all groups lie at every pixel.
 struct Run {
@@ -138,7 +99,7 @@ Run random_run(int64_t pixels, int64_t groups, Random& random) {
 // The memory of a run, and what its output must become.
 class RunMemory {
  public:
-  RunMemory(const Run& run, const Kernel& kernel, Random& random)
+  RunMemory(const Run& run, const TestedKernel& kernel, Random& random)
       : run_(run),
         activations_(
             (run.pixels - 1) * run.pixel_stride +
@@ -182,7 +143,7 @@ class RunMemory {
   }
 
   // Empty, or what was wrong.
-  std::string check(const Kernel& kernel) {
+  std::string check(const TestedKernel& kernel) {
     std::memset(output_.data(), 0xa5, static_cast<size_t>(elements_ * element_bytes(run_.store)));
     DenseArguments arguments;
     arguments.activation =
@@ -208,7 +169,7 @@ class RunMemory {
     arguments.output = {
         output_.data(), run_.output_pixel_stride, run_.row_stride, run_.row_pitch, run_.row_width};
     arguments.addend = run_.store == Store::kBytesAdded ? addend_.data() : nullptr;
-    kernel.grouped(arguments);
+    kernel.run(arguments);
     return compare();
   }
 
@@ -276,9 +237,9 @@ class RunMemory {
   Requantization requantization_;
 };
 
-bool check_run(const Run& run, const std::vector<Kernel>& all, Random& random) {
+bool check_run(const Run& run, const std::vector<TestedKernel>& all, Random& random) {
   bool right = true;
-  for (const Kernel& kernel : all) {
+  for (const TestedKernel& kernel : all) {
     const std::string fault = RunMemory(run, kernel, random).check(kernel);
     if (!fault.empty()) {
       std::printf("%s: %s (%s)\n", kernel.name.c_str(), fault.c_str(), run.text().c_str());
@@ -289,12 +250,9 @@ bool check_run(const Run& run, const std::vector<Kernel>& all, Random& random) {
 }
 
 int test(int64_t runs, uint64_t seed) {
-  const std::vector<Kernel> all = kernels();
-  std::printf("seed %lu, kernels:", static_cast<unsigned long>(seed));
-  for (const Kernel& kernel : all) {
-    std::printf(" [%s]", kernel.name.c_str());
-  }
-  std::printf("\n");
+  const std::vector<TestedKernel> all =
+      tested_kernels(&KernelSet::grouped, &KernelSet::grouped_below_128, grouped_avx_vnni_evex);
+  print_kernels(seed, all);
   Random random(seed);
   bool right = true;
   for (int64_t pixels = 1; pixels <= 33; ++pixels) {

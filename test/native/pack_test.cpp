@@ -8,6 +8,7 @@
 #include "check.h"
 #include "native/format/unpack.h"
 #include "packing.h"
+#include "random.h"
 
 namespace qconv::native::test {
 namespace {
@@ -87,34 +88,23 @@ class OrderedWeight {
   GuardedMemory memory_;
 };
 
-class Random {
- public:
-  explicit Random(uint64_t seed) : engine_(seed) {}
-  int64_t integer(int64_t low, int64_t high) {  // in [low, high]
-    return low + static_cast<int64_t>(engine_() % static_cast<uint64_t>(high - low + 1));
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
-
 Problem problem_of(const Convolution& conv, Random& random) {
   Problem problem{.conv = conv, .weight = {}, .scales = {}, .zero_points = {}, .bias = {}};
-  const bool extreme = random.integer(0, 3) == 0;
+  const bool extreme = random.between(0, 3) == 0;
   for (int64_t i = 0; i < conv.weights(); ++i) {
-    const int64_t value = random.integer(-128, 127);
+    const int64_t value = random.between(-128, 127);
     problem.weight.push_back(static_cast<int8_t>(extreme ? (value < 0 ? -128 : 127) : value));
   }
-  const double scale = random.integer(0, 1) == 0 ? 0.1 : 0.125;  // float64, float32
-  for (int64_t i = random.integer(0, 1) == 0 ? 1 : conv.out_channels; i > 0; --i) {
+  const double scale = random.between(0, 1) == 0 ? 0.1 : 0.125;  // float64, float32
+  for (int64_t i = random.between(0, 1) == 0 ? 1 : conv.out_channels; i > 0; --i) {
     problem.scales.push_back(scale * static_cast<double>(i));
   }
-  const int64_t range = random.integer(0, 2) == 0 ? 0 : 128;
-  for (int64_t i = random.integer(0, 1) == 0 ? 1 : conv.out_channels; i > 0; --i) {
-    const int64_t value = random.integer(-range, range);
+  const int64_t range = random.between(0, 2) == 0 ? 0 : 128;
+  for (int64_t i = random.between(0, 1) == 0 ? 1 : conv.out_channels; i > 0; --i) {
+    const int64_t value = random.between(-range, range);
     problem.zero_points.push_back(static_cast<int32_t>(std::min<int64_t>(value, 127)));
   }
-  for (int64_t i = random.integer(0, 1) == 0 ? 0 : conv.out_channels; i > 0; --i) {
+  for (int64_t i = random.between(0, 1) == 0 ? 0 : conv.out_channels; i > 0; --i) {
     problem.bias.push_back(static_cast<float>(i) / 7);
   }
   return problem;
@@ -276,20 +266,20 @@ const Test kTransposed("transposed convolutions pack phase by phase", [] {
 const Test kSweep("as do 600 random convolutions", [] {
   Random random(2);
   for (int i = 0; i < 600; ++i) {
-    const int64_t groups = random.integer(0, 2) == 0 ? random.integer(2, 6) : 1;
-    const bool depthwise = random.integer(0, 4) == 0;
+    const int64_t groups = random.between(0, 2) == 0 ? random.between(2, 6) : 1;
+    const bool depthwise = random.between(0, 4) == 0;
     Convolution conv = depthwise
-        ? conv2d(random.integer(2, 70), 0, random.integer(1, 7), random.integer(1, 7))
+        ? conv2d(random.between(2, 70), 0, random.between(1, 7), random.between(1, 7))
         : conv2d(
-              groups * random.integer(1, 70), groups * random.integer(1, 40), random.integer(1, 5),
-              random.integer(1, 5), groups);
+              groups * random.between(1, 70), groups * random.between(1, 40), random.between(1, 5),
+              random.between(1, 5), groups);
     if (depthwise) {
       conv.groups = conv.out_channels = conv.in_channels;
     }
-    conv.dilation[1] = random.integer(1, 2);
-    conv.dilation[2] = random.integer(1, 2);
-    if (random.integer(0, 2) == 0) {
-      conv = transposed(conv, {1, random.integer(1, 5), random.integer(1, 5)});
+    conv.dilation[1] = random.between(1, 2);
+    conv.dilation[2] = random.between(1, 2);
+    if (random.between(0, 2) == 0) {
+      conv = transposed(conv, {1, random.between(1, 5), random.between(1, 5)});
     }
     check_packing(problem_of(conv, random));
   }
@@ -300,8 +290,8 @@ const Test kGroups("as do groups that share blocks", [] {
   for (const auto& [in, out] : {std::pair{4, 4}, {8, 8}, {16, 16}, {12, 8}, {4, 16}}) {
     for (const int64_t groups : {2, 3, 4, 5, 9}) {
       Convolution conv =
-          conv2d(groups * in, groups * out, random.integer(1, 3), random.integer(1, 4), groups);
-      conv.dilation[2] = random.integer(1, 2);
+          conv2d(groups * in, groups * out, random.between(1, 3), random.between(1, 4), groups);
+      conv.dilation[2] = random.between(1, 2);
       check_packing(problem_of(conv, random));
     }
   }

@@ -17,6 +17,7 @@
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/kernel_set.h"
 #include "pointwise_reference.h"
+#include "random.h"
 
 namespace qconv::native::test {
 namespace {
@@ -54,21 +55,6 @@ std::vector<Set> sets() {
 long cases = 3000;
 uint64_t seed = 1;
 
-class Random {
- public:
-  explicit Random(uint64_t seed) : engine_(seed) {}
-  int64_t between(int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(engine_);
-  }
-  double real(double low, double high) {
-    return std::uniform_real_distribution<double>(low, high)(engine_);
-  }
-  bool chance(int percent) { return between(1, 100) <= percent; }
-
- private:
-  std::mt19937_64 engine_;
-};
-
 // A tensor's memory, with random elements.
 void fill(ElementType type, int64_t elements, double size, void* data, Random& random) {
   for (int64_t i = 0; i < elements; ++i) {
@@ -96,24 +82,24 @@ void check_case(const std::vector<Set>& all, Random& random) {
   epilogue.upper = random.real(0, 6);
   epilogue.slope = random.real(-1, 1);
   output.type = kTypes[random.between(0, 3)];
-  const bool adds = random.chance(60);
+  const bool adds = random.chance(0.6);
   epilogue.addend.type = kTypes[random.between(0, 3)];
 
   const int64_t pixel_channels = random.between(1, 200);
   const int64_t repeats = random.between(1, 3);
   arguments.channels = pixel_channels * repeats;
   arguments.row_elements =
-      random.chance(50) ? pixel_channels * random.between(1, 4) : random.between(1, 700);
-  arguments.count = random.chance(20) ? random.between(500, 530) : random.between(1, 3000);
+      random.chance(0.5) ? pixel_channels * random.between(1, 4) : random.between(1, 700);
+  arguments.count = random.chance(0.2) ? random.between(500, 530) : random.between(1, 3000);
   arguments.addend_row_stride =
-      arguments.row_elements + (random.chance(50) ? 0 : random.between(1, 50));
+      arguments.row_elements + (random.chance(0.5) ? 0 : random.between(1, 50));
   arguments.output_row_stride =
-      arguments.row_elements + (random.chance(50) ? 0 : random.between(1, 50));
+      arguments.row_elements + (random.chance(0.5) ? 0 : random.between(1, 50));
 
   // Real numbers of some size, of which the output's range is a part or more than all.
   const double size = std::exp(random.real(-3, 3));
   const bool in_float32 = is_quantized(output.type) &&
-      (!adds || is_quantized(epilogue.addend.type)) && random.chance(70);
+      (!adds || is_quantized(epilogue.addend.type)) && random.chance(0.7);
   if (is_quantized(output.type)) {
     output.scale = in_float32 ? std::max(size * std::exp(random.real(-6, 0)), 0x1p-14)
                               : size * std::exp(random.real(-20, 0));
@@ -158,7 +144,7 @@ void check_case(const std::vector<Set>& all, Random& random) {
     sums.as<int32_t>()[i] = static_cast<int32_t>(random.between(-200000, 200000));
     reals.as<float>()[i] = static_cast<float>(random.real(-size * 3, size * 3));
   }
-  const bool from_reals = !in_float32 && random.chance(40);
+  const bool from_reals = !in_float32 && random.chance(0.4);
   if (from_reals) {
     arguments.reals = reals.as<float>();
   } else {

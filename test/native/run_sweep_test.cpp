@@ -18,64 +18,48 @@
 #include "native/kernels/kernel_set.h"
 #include "packing.h"
 #include "pointwise_reference.h"
+#include "random.h"
 
 namespace qconv::native::test {
 namespace {
 
-class Random {
- public:
-  explicit Random(uint64_t seed) : engine_(seed) {}
-  // In [low, high].
-  int64_t integer(int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(engine_);
-  }
-  bool chance(int percent) { return integer(1, 100) <= percent; }
-  template <typename T, size_t kCount>
-  const T& one_of(const T (&values)[kCount]) {
-    return values[integer(0, kCount - 1)];
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
-
 // Sizes around the edges of every block: 4 (quads), 14 and 16 and 32 (tiles), 64 (k blocks).
 int64_t channels(Random& random) {
   constexpr int64_t kEdges[] = {1, 4, 8, 12, 16, 32, 48, 64, 96, 128, 192};
-  return std::max<int64_t>(1, random.one_of(kEdges) + random.integer(-1, 1));
+  return std::max<int64_t>(1, random.one_of(kEdges) + random.between(-1, 1));
 }
 
 Convolution random_convolution(Random& random) {
   Convolution conv;
   constexpr int64_t kKernels[] = {1, 1, 1, 3, 3, 3, 2, 4, 5, 7};
-  const bool three_dims = random.chance(10);
+  const bool three_dims = random.chance(0.1);
   conv.spatial_dims = three_dims ? 3 : 2;
-  const bool square = random.chance(70);
+  const bool square = random.chance(0.7);
   for (int i = three_dims ? 0 : 1; i < 3; ++i) {
     const int64_t bound = three_dims ? 3 : 7;
     conv.kernel[i] = square && i == 2 ? conv.kernel[1] : std::min(bound, random.one_of(kKernels));
-    conv.stride[i] = random.chance(60) ? 1 : random.integer(1, 3);
-    conv.dilation[i] = random.chance(80) ? 1 : random.integer(1, 3);
-    conv.padding[i] = random.chance(60) ? conv.kernel[i] / 2 : random.integer(0, 4);
+    conv.stride[i] = random.chance(0.6) ? 1 : random.between(1, 3);
+    conv.dilation[i] = random.chance(0.8) ? 1 : random.between(1, 3);
+    conv.padding[i] = random.chance(0.6) ? conv.kernel[i] / 2 : random.between(0, 4);
   }
-  const int kind = static_cast<int>(random.integer(0, 9));
-  conv.transposed = random.chance(35);
+  const int kind = static_cast<int>(random.between(0, 9));
+  conv.transposed = random.chance(0.35);
   if (kind <= 5) {
-    conv.in_channels = kind == 0 ? random.integer(1, 4) : channels(random);
+    conv.in_channels = kind == 0 ? random.between(1, 4) : channels(random);
     conv.out_channels = channels(random);
   } else if (kind <= 7) {
-    conv.groups = conv.in_channels = conv.out_channels = random.integer(2, 140);
+    conv.groups = conv.in_channels = conv.out_channels = random.between(2, 140);
   } else {
     // Groups of few channels share blocks of the kernels, or are packed together; of others folded
     // columns may be taken apart.
-    const bool share = random.chance(50);
+    const bool share = random.chance(0.5);
     constexpr int64_t kSharing[][2] = {{4, 4},  {8, 8},   {16, 16}, {4, 8},  {12, 8},
                                        {4, 16}, {12, 16}, {32, 32}, {20, 12}};
     const auto& group = random.one_of(kSharing);
-    const bool small = random.chance(50);
-    conv.groups = small ? random.integer(2, 40) : random.integer(2, 5);
-    conv.in_channels = conv.groups * random.integer(1, small ? 9 : 40);
-    conv.out_channels = conv.groups * random.integer(1, small ? 9 : 40);
+    const bool small = random.chance(0.5);
+    conv.groups = small ? random.between(2, 40) : random.between(2, 5);
+    conv.in_channels = conv.groups * random.between(1, small ? 9 : 40);
+    conv.out_channels = conv.groups * random.between(1, small ? 9 : 40);
     if (share) {
       conv.in_channels = conv.groups * group[0];
       conv.out_channels = conv.groups * group[1];
@@ -87,32 +71,32 @@ Convolution random_convolution(Random& random) {
   for (int i = three_dims ? 0 : 1; conv.transposed && i < 3; ++i) {
     // A stride of the kernel's size, as networks have it; smaller, larger, with and without a
     // common divisor with the dilation.
-    conv.stride[i] = random.chance(40) ? conv.kernel[i] : random.integer(1, 5);
-    conv.padding[i] = random.chance(40) ? 0 : random.integer(0, three_dims ? 2 : 4);
+    conv.stride[i] = random.chance(0.4) ? conv.kernel[i] : random.between(1, 5);
+    conv.padding[i] = random.chance(0.4) ? 0 : random.between(0, three_dims ? 2 : 4);
     conv.output_padding[i] =
-        random.chance(60) ? 0 : random.integer(0, std::max(conv.stride[i], conv.dilation[i]) - 1);
+        random.chance(0.6) ? 0 : random.between(0, std::max(conv.stride[i], conv.dilation[i]) - 1);
   }
   return conv;
 }
 
 Problem random_problem(Random& random, const Convolution& conv) {
   Problem problem{.conv = conv, .weight = {}, .scales = {}, .zero_points = {}, .bias = {}};
-  const bool extreme = random.chance(20);  // nothing but the ends of the range
+  const bool extreme = random.chance(0.2);  // nothing but the ends of the range
   for (int64_t i = 0; i < conv.weights(); ++i) {
     problem.weight.push_back(
         static_cast<int8_t>(
-            extreme ? (random.chance(50) ? 127 : -128) : random.integer(-128, 127)));
+            extreme ? (random.chance(0.5) ? 127 : -128) : random.between(-128, 127)));
   }
   const double depth = static_cast<double>(conv.in_channels_per_group() * conv.taps());
-  for (int64_t i = random.chance(50) ? 1 : conv.out_channels; i > 0; --i) {
-    problem.scales.push_back(static_cast<double>(random.integer(50, 200)) / 100 / std::sqrt(depth));
+  for (int64_t i = random.chance(0.5) ? 1 : conv.out_channels; i > 0; --i) {
+    problem.scales.push_back(static_cast<double>(random.between(50, 200)) / 100 / std::sqrt(depth));
   }
-  const bool asymmetric = random.chance(25);
-  for (int64_t i = random.chance(50) ? 1 : conv.out_channels; i > 0; --i) {
-    problem.zero_points.push_back(asymmetric ? static_cast<int32_t>(random.integer(-128, 127)) : 0);
+  const bool asymmetric = random.chance(0.25);
+  for (int64_t i = random.chance(0.5) ? 1 : conv.out_channels; i > 0; --i) {
+    problem.zero_points.push_back(asymmetric ? static_cast<int32_t>(random.between(-128, 127)) : 0);
   }
-  for (int64_t i = random.chance(70) ? conv.out_channels : 0; i > 0; --i) {
-    problem.bias.push_back(static_cast<float>(random.integer(-1000, 1000)) * 5);
+  for (int64_t i = random.chance(0.7) ? conv.out_channels : 0; i > 0; --i) {
+    problem.bias.push_back(static_cast<float>(random.between(-1000, 1000)) * 5);
   }
   return problem;
 }
@@ -169,22 +153,22 @@ Request random_request(Random& random, double mean) {
   if (is_quantized(request.output.type)) {
     request.output.scale = std::max(mean, 0.01) / 60;
     request.output.zero_point = static_cast<int32_t>(
-        random.integer(smallest_of(request.output.type), largest_of(request.output.type)));
+        random.between(smallest_of(request.output.type), largest_of(request.output.type)));
   }
   Epilogue& epilogue = request.epilogue;
-  epilogue.function = static_cast<PointwiseFunction>(random.integer(0, 8));
-  epilogue.lower = -mean * static_cast<double>(random.integer(0, 100)) / 100;
-  epilogue.upper = mean * static_cast<double>(random.integer(0, 200)) / 100;
-  epilogue.slope = static_cast<double>(random.integer(-120, 120)) / 100;
-  request.adds = random.chance(50);
+  epilogue.function = static_cast<PointwiseFunction>(random.between(0, 8));
+  epilogue.lower = -mean * static_cast<double>(random.between(0, 100)) / 100;
+  epilogue.upper = mean * static_cast<double>(random.between(0, 200)) / 100;
+  epilogue.slope = static_cast<double>(random.between(-120, 120)) / 100;
+  request.adds = random.chance(0.5);
   if (request.adds) {
     epilogue.addend.type = random.one_of(kTypes);
     if (is_quantized(epilogue.addend.type)) {
-      epilogue.addend.scale = mean / static_cast<double>(random.integer(10, 300));
+      epilogue.addend.scale = mean / static_cast<double>(random.between(10, 300));
       epilogue.addend.zero_point = static_cast<int32_t>(
-          random.integer(smallest_of(epilogue.addend.type), largest_of(epilogue.addend.type)));
+          random.between(smallest_of(epilogue.addend.type), largest_of(epilogue.addend.type)));
     }
-    request.in_place = random.chance(30) &&
+    request.in_place = random.chance(0.3) &&
         element_bytes(epilogue.addend.type) == element_bytes(request.output.type);
   }
   return request;
@@ -194,7 +178,7 @@ Request random_request(Random& random, double mean) {
 void fill(ElementType type, int64_t elements, double mean, void* data, Random& random) {
   for (int64_t i = 0; i < elements; ++i) {
     const auto value =
-        static_cast<float>(mean * static_cast<double>(random.integer(-999, 999)) / 500);
+        static_cast<float>(mean * static_cast<double>(random.between(-999, 999)) / 500);
     uint32_t bits;
     std::memcpy(&bits, &value, sizeof(bits));
     if (type == ElementType::kFloat32) {
@@ -202,7 +186,7 @@ void fill(ElementType type, int64_t elements, double mean, void* data, Random& r
     } else if (type == ElementType::kBfloat16) {
       static_cast<uint16_t*>(data)[i] = static_cast<uint16_t>(bits >> 16);
     } else {
-      static_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(random.integer(0, 255));
+      static_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(random.between(0, 255));
     }
   }
 }
@@ -257,7 +241,7 @@ bool check_request(
       std::memcpy(memory.data(), addend.data(), bytes);
       request.epilogue.addend.data = memory.data();
     }
-    const int threads = static_cast<int>(random.integer(1, 4));
+    const int threads = static_cast<int>(random.between(1, 4));
     run(packed, input, request.epilogue, request.output,
         threads == 1 ? ParallelFor{} : backwards(threads));
     int64_t wrong = 0;
@@ -283,35 +267,35 @@ bool run_case(Random& random) {
   const Problem problem = random_problem(random, random_convolution(random));
   const Convolution& conv = problem.conv;
   RunInput input;
-  input.batch = random.chance(80) ? 1 : random.integer(2, 3);
-  const bool single_pixel = random.chance(20);
+  input.batch = random.chance(0.8) ? 1 : random.between(2, 3);
+  const bool single_pixel = random.chance(0.2);
   for (int i = conv.spatial_dims == 3 ? 0 : 1; i < 3; ++i) {
     const int64_t window = conv.dilation[i] * (conv.kernel[i] - 1) + 1;
     const int64_t least = std::max<int64_t>(1, window - 2 * conv.padding[i]);
-    input.size[i] = least + random.integer(0, conv.spatial_dims == 3 ? 5 : 17);
+    input.size[i] = least + random.between(0, conv.spatial_dims == 3 ? 5 : 17);
     if (conv.transposed) {
-      input.size[i] = single_pixel ? 1 : random.integer(1, conv.spatial_dims == 3 ? 5 : 12);
+      input.size[i] = single_pixel ? 1 : random.between(1, conv.spatial_dims == 3 ? 5 : 12);
       while (output_size(conv, input.size)[i] < 1) {
         ++input.size[i];
       }
     }
   }
   input.scale = 0.02;
-  input.type = random.chance(30) ? ElementType::kInt8 : ElementType::kUint8;
+  input.type = random.chance(0.3) ? ElementType::kInt8 : ElementType::kUint8;
   const int32_t smallest = smallest_of(input.type);
   input.zero_point = static_cast<int32_t>(
-      random.chance(30) ? smallest : random.integer(smallest, largest_of(input.type)));
+      random.chance(0.3) ? smallest : random.between(smallest, largest_of(input.type)));
   // Rows that are cut, where sums take a pass of their own.
-  if (random.chance(5) && conv.weights() < 3000) {
-    input.size[2] += random.integer(200, 3000);
+  if (random.chance(0.05) && conv.weights() < 3000) {
+    input.size[2] += random.between(200, 3000);
   }
   const int64_t input_bytes =
       input.batch * input.size[0] * input.size[1] * input.size[2] * conv.in_channels;
   GuardedMemory activation(input_bytes);
-  const bool extreme = random.chance(20);
+  const bool extreme = random.chance(0.2);
   for (int64_t i = 0; i < input_bytes; ++i) {
     activation.as<uint8_t>()[i] =
-        static_cast<uint8_t>(extreme ? (random.chance(50) ? 255 : 0) : random.integer(0, 255));
+        static_cast<uint8_t>(extreme ? (random.chance(0.5) ? 255 : 0) : random.between(0, 255));
   }
   input.data = activation.as<uint8_t>();
 
@@ -330,8 +314,9 @@ bool run_case(Random& random) {
   };
   Request plain;
   plain.output.scale = std::max(mean, 0.01) / 60;
-  plain.output.zero_point = static_cast<int32_t>(random.integer(0, 255));
-  plain.epilogue.function = random.chance(50) ? PointwiseFunction::kRelu : PointwiseFunction::kNone;
+  plain.output.zero_point = static_cast<int32_t>(random.between(0, 255));
+  plain.epilogue.function =
+      random.chance(0.5) ? PointwiseFunction::kRelu : PointwiseFunction::kNone;
   Request floats;
   floats.output.type = ElementType::kFloat32;
   bool right = check(plain);

@@ -32,6 +32,7 @@
 #define QCONV_INLINE __attribute__((always_inline))
 
 #include "native/kernels/unroll.h"
+#include "native/kernels/with_store.h"
 
 #include "native/kernels/amx_int8/epilogue.h"
 
@@ -510,14 +511,9 @@ void QCONV_AMX_NAME(const DenseArguments& arguments) {
   if (arguments.pixels <= 0 || arguments.out_channels <= 0) {
     return;
   }
-  switch (arguments.store) {
-    case Store::kSums:
-      return run_storing<Store::kSums>(arguments);
-    case Store::kBytes:
-      return run_storing<Store::kBytes>(arguments);
-    case Store::kBytesAdded:
-      return run_storing<Store::kBytesAdded>(arguments);
-  }
+  with_store(arguments.store, [&](auto store) __attribute__((always_inline)) {
+    run_storing<store>(arguments);
+  });
 }
 
 }  // namespace qconv::native

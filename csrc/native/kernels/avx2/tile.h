@@ -15,6 +15,7 @@
 // Registers: 12 hold sums, 2 the weights of a step, 1 the broadcast activation, 1 is for Dot.
 
 #include "native/kernels/unroll.h"
+#include "native/kernels/with_store.h"
 
 namespace qconv::native {
 namespace {
@@ -437,19 +438,6 @@ inline QCONV_INLINE void for_each_group(int64_t pixels, const Body& body) {
   const int64_t groups = (pixels + kGroupPixels - 1) / kGroupPixels;
   for (int64_t group = 0; group < groups; ++group) {
     body(pixels * group / groups, pixels * (group + 1) / groups);
-  }
-}
-
-// Calls body(what is stored, known at compile time).
-template <typename Body>
-inline QCONV_INLINE void with_store(Store store, const Body& body) {
-  switch (store) {
-    case Store::kSums:
-      return body(std::integral_constant<Store, Store::kSums>());
-    case Store::kBytes:
-      return body(std::integral_constant<Store, Store::kBytes>());
-    case Store::kBytesAdded:
-      return body(std::integral_constant<Store, Store::kBytesAdded>());
   }
 }
 

@@ -125,14 +125,8 @@ void dense(const DenseArguments& arguments) {
 }  // namespace
 
 void dense_avx512_vnni(const DenseArguments& arguments) {
-  switch (arguments.store) {
-    case Store::kSums:
-      return dense<Store::kSums>(arguments);
-    case Store::kBytes:
-      return dense<Store::kBytes>(arguments);
-    case Store::kBytesAdded:
-      return dense<Store::kBytesAdded>(arguments);
-  }
+  with_store(
+      arguments.store, [&](auto store) __attribute__((always_inline)) { dense<store>(arguments); });
 }
 
 }  // namespace qconv::native

@@ -258,14 +258,9 @@ void grouped(const DenseArguments& arguments) {
 }  // namespace
 
 void grouped_avx512_vnni(const DenseArguments& arguments) {
-  switch (arguments.store) {
-    case Store::kSums:
-      return grouped<Store::kSums>(arguments);
-    case Store::kBytes:
-      return grouped<Store::kBytes>(arguments);
-    case Store::kBytesAdded:
-      return grouped<Store::kBytesAdded>(arguments);
-  }
+  with_store(arguments.store, [&](auto store) __attribute__((always_inline)) {
+    grouped<store>(arguments);
+  });
 }
 
 }  // namespace qconv::native

@@ -7,6 +7,7 @@
 // project's headers; all of it is theirs alone (unnamed namespace).
 
 #include "native/kernels/unroll.h"
+#include "native/kernels/with_store.h"
 
 namespace qconv::native {
 namespace {
