@@ -30,17 +30,17 @@ test: build ## Run the tests; PYTEST_ARGS="-k name" for some of them.
 native: setup ## Build the native core without torch in build/native, and run its C++ tests.
 	$(CMAKE) -S csrc/native -B build/native -DQCONV_BENCHMARKS=ON
 	$(BIN)/cmake --build build/native
-	$(BIN)/ctest --test-dir build/native --output-on-failure
+	$(BIN)/ctest --test-dir build/native -j 2 --output-on-failure
 
 native-sanitize: setup ## The same under AddressSanitizer and UndefinedBehaviorSanitizer.
 	$(CMAKE) -S csrc/native -B build/native-sanitize -DQCONV_SANITIZE=ON
 	$(BIN)/cmake --build build/native-sanitize
-	$(BIN)/ctest --test-dir build/native-sanitize --output-on-failure
+	$(BIN)/ctest --test-dir build/native-sanitize -j 2 --output-on-failure
 
 native-valgrind: setup ## The same under valgrind, which knows no AVX-512: it runs scalar and avx2.
 	$(CMAKE) -S csrc/native -B build/native-valgrind -DQCONV_VALGRIND=ON
 	$(BIN)/cmake --build build/native-valgrind
-	$(BIN)/ctest --test-dir build/native-valgrind --output-on-failure
+	$(BIN)/ctest --test-dir build/native-valgrind -j 2 --output-on-failure
 
 stress: build ## Let threads share objects on every engine, and switch drop-in mode under them.
 	QCONV_STRESS_SECONDS=30 $(BIN)/python -m pytest test/test_thread_stress.py test/test_drop_in_threads.py
