@@ -87,8 +87,6 @@ constexpr TileFunction kTileFunctions[kTilePixels] = {
 template <Store kStore>
 void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels) {
   const int64_t blocks = (arguments.out_channels + kBlockColumns - 1) / kBlockColumns;
-  void* first_places[kTilePixels];
-  std::memcpy(first_places, tile.places, sizeof(first_places));
   for (int64_t block = 0; block < blocks;) {
     const int count = block + 1 < blocks ? 2 : 1;
     const int64_t channel = block * kBlockColumns;
@@ -103,14 +101,12 @@ void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels) {
       const bool last = block + b + 1 == blocks;
       tile.quad_bytes[b] = kQuad * (last ? arguments.last_columns : kBlockColumns);
     }
-    for (int p = 0; p < pixels; ++p) {
-      tile.places[p] = first_places[p] == nullptr
-          ? nullptr
-          : static_cast<uint8_t*>(first_places[p]) + channel * element_bytes(kStore);
-    }
     (count == 2 ? kTileFunctions<2, kStore> : kTileFunctions<1, kStore>)[pixels - 1](
         arguments, tile);
     block += count;
+    if (block < blocks) {
+      advance(tile, count * kBlockColumns * element_bytes(kStore));
+    }
   }
 }
 

@@ -205,9 +205,7 @@ bool is_in_row(const OutputPlace& output, const Tile& tile, int pixels) {
   for (int p = 0; p < pixels; ++p) {
     all = all && tile.places[p] != nullptr;
   }
-  return all &&
-      static_cast<uint8_t*>(tile.places[pixels - 1]) - static_cast<uint8_t*>(tile.places[0]) ==
-      (pixels - 1) * output.pixel_stride;
+  return all && tile.places[pixels - 1] - tile.places[0] == (pixels - 1) * output.pixel_stride;
 }
 
 // The tiles of one range of pixels: all blocks of output channels.
@@ -219,8 +217,6 @@ void compute_channels(const DenseArguments& arguments, GroupedTile& tile, int pi
                  : kTileFunctions<SpreadQuads, kStore>)[static_cast<size_t>(pixels - 1)];
   const int64_t block_inputs = kBlockColumns / arguments.group_outputs * arguments.group_inputs;
   const bool in_row = is_in_row(arguments.output, tile, pixels);
-  void* first_places[kTilePixels];
-  std::memcpy(first_places, tile.places, sizeof(first_places));
   tile.weight = arguments.weight;
   tile.weight_zero_points = nullptr;  // taken off before the tile is finished
   for (int64_t channel = 0; channel < arguments.out_channels; channel += kBlockColumns) {
@@ -230,19 +226,12 @@ void compute_channels(const DenseArguments& arguments, GroupedTile& tile, int pi
     tile.offset = arguments.requantization.offset + channel;
     tile.zero_points =
         arguments.weight_zero_points == nullptr ? nullptr : arguments.weight_zero_points + channel;
-    tile.row = nullptr;
-    if (kStore == Store::kBytes && in_row && left >= kBlockColumns) {
-      tile.row = static_cast<uint8_t*>(first_places[0]) + channel;
-    } else {
-      for (int p = 0; p < pixels; ++p) {
-        tile.places[p] = first_places[p] == nullptr
-            ? nullptr
-            : static_cast<uint8_t*>(first_places[p]) + channel * element_bytes(kStore);
-      }
-    }
+    const bool stores_row = kStore == Store::kBytes && in_row && left >= kBlockColumns;
+    tile.row = stores_row ? tile.places[0] : nullptr;
     function.compute(arguments, tile);
     tile.activation += block_inputs;
     tile.weight += arguments.block_stride;
+    advance(tile, kBlockColumns * element_bytes(kStore));
   }
 }
 

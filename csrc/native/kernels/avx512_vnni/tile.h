@@ -24,10 +24,10 @@ struct Tile {
   const float* offset;
   const int32_t* weight_zero_points;  // null: none
   const int32_t* activation_sums;
-  int64_t out_channels;       // at most 16 for each of its blocks
-  int64_t quad_bytes[2];      // of weights, in each block
-  void* places[kTilePixels];  // null: not stored
-  intptr_t addend_distance;   // see store.h
+  int64_t out_channels;          // at most 16 for each of its blocks
+  int64_t quad_bytes[2];         // of weights, in each block
+  uint8_t* places[kTilePixels];  // null: not stored
+  intptr_t addend_distance;      // see store.h
 };
 
 // As an intrinsic, gcc 12 copies the accumulator before every instruction.
@@ -95,10 +95,8 @@ inline QCONV_INLINE void store_block(uint8_t* place, __m128i bytes, int64_t chan
   }
   if (channels >= kBlockColumns) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(place), bytes);
-  } else if (channels > 0) {
-    uint8_t all[kBlockColumns];
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(all), bytes);
-    std::memcpy(place, all, static_cast<size_t>(channels));
+  } else {
+    _mm_mask_storeu_epi8(place, channel_mask(channels), bytes);
   }
 }
 
@@ -109,7 +107,7 @@ inline QCONV_INLINE void store_sums(const Tile& tile, const __m512i (&sums)[kPix
       constexpr int kChannel = b.value * kBlockColumns;
       if (tile.places[p] != nullptr) {
         _mm512_mask_storeu_epi32(
-            static_cast<int32_t*>(tile.places[p]) + kChannel,
+            reinterpret_cast<int32_t*>(tile.places[p]) + kChannel,
             channel_mask(tile.out_channels - kChannel), sums[p * kBlocks + b]);
       }
     });
@@ -136,7 +134,7 @@ inline QCONV_INLINE void store_bytes(
       __m512 values = scaled(sums[kVector], multiplier[kBlock], offset[kBlock]);
       if constexpr (kStore == Store::kBytesAdded) {
         constexpr int kChannel = kBlock * kBlockColumns;
-        const auto* const place = static_cast<const uint8_t*>(tile.places[kVector / kBlocks]);
+        const uint8_t* const place = tile.places[kVector / kBlocks];
         values = addends.add(
             values, place == nullptr ? nullptr : place + kChannel,
             channel_mask(tile.out_channels - kChannel));
@@ -150,7 +148,7 @@ inline QCONV_INLINE void store_bytes(
         constexpr int kPixel = kFirst / 2 + half.value;
         if (kPixel < kPixels && tile.places[kPixel] != nullptr) {
           _mm256_storeu_si256(
-              static_cast<__m256i*>(tile.places[kPixel]),
+              reinterpret_cast<__m256i*>(tile.places[kPixel]),
               _mm512_extracti64x4_epi64(bytes, half.value));
         }
       });
@@ -160,7 +158,7 @@ inline QCONV_INLINE void store_bytes(
       constexpr int kVector = kFirst + i.value;
       if constexpr (kVector < kVectors) {
         constexpr int kChannel = kVector % kBlocks * kBlockColumns;
-        auto* const place = static_cast<uint8_t*>(tile.places[kVector / kBlocks]);
+        uint8_t* const place = tile.places[kVector / kBlocks];
         store_block(
             place == nullptr ? nullptr : place + kChannel,
             _mm512_extracti32x4_epi32(bytes, i.value), tile.out_channels - kChannel);
@@ -186,10 +184,10 @@ __attribute__((noinline)) void finish_with_zero_points(
       const __m512i sum = _mm512_sub_epi32(_mm512_loadu_si512(sums[p * blocks + b]), product);
       if (arguments.store == Store::kSums) {
         _mm512_mask_storeu_epi32(
-            static_cast<int32_t*>(tile.places[p]) + first, channel_mask(channels), sum);
+            reinterpret_cast<int32_t*>(tile.places[p]) + first, channel_mask(channels), sum);
         continue;
       }
-      auto* const place = static_cast<uint8_t*>(tile.places[p]) + first;
+      uint8_t* const place = tile.places[p] + first;
       __m512 values = scaled(
           sum, _mm512_loadu_ps(tile.multiplier + first), _mm512_loadu_ps(tile.offset + first));
       if (arguments.store == Store::kBytesAdded) {
@@ -220,6 +218,13 @@ inline QCONV_INLINE void finish_tile(
   finish_with_zero_points(arguments, tile, kPixels, kBlocks, in_memory);
 }
 
+// On to the outputs so many bytes further in every pixel.
+inline QCONV_INLINE void advance(Tile& tile, int64_t bytes) {
+  for (uint8_t*& place : tile.places) {
+    place = place == nullptr ? nullptr : place + bytes;
+  }
+}
+
 // Sets `tile` up and calls compute(its pixels) for tiles that cover all pixels of a call; what
 // these share is left to the caller.
 template <Store kStore, typename Compute>
@@ -239,12 +244,20 @@ inline QCONV_INLINE void for_each_tile(
     tile.activation = activation + pixel * arguments.pixel_stride;
     tile.activation_sums =
         arguments.activation_sums == nullptr ? nullptr : arguments.activation_sums + pixel;
-    for (int p = 0; p < pixels; ++p) {
-      tile.places[p] =
-          column < output.row_width ? row + column * output.pixel_stride * kElement : nullptr;
-      if (++column == output.row_pitch) {
-        column = 0;
-        row += output.row_stride * kElement;
+    const int64_t step = output.pixel_stride * kElement;
+    if (column + pixels < output.row_width) {
+      // All of a tile, so that it is one step of vectors; those beyond `pixels` aren't used.
+      for (int p = 0; p < kTilePixels; ++p) {
+        tile.places[p] = row + (column + p) * step;
+      }
+      column += pixels;
+    } else {
+      for (int p = 0; p < pixels; ++p) {
+        tile.places[p] = column < output.row_width ? row + column * step : nullptr;
+        if (++column == output.row_pitch) {
+          column = 0;
+          row += output.row_stride * kElement;
+        }
       }
     }
     compute(pixels);
