@@ -17,6 +17,7 @@ from torch_qconv_prepack._describe import ConvSummary, describe
 from torch_qconv_prepack._drop_in import disable, enable, enabled, is_enabled
 from torch_qconv_prepack._engine_info import EngineInfo, engines
 from torch_qconv_prepack._params import PackedParams
+from torch_qconv_prepack._scratch import release_scratch
 from torch_qconv_prepack._states import from_quantized, from_state, get_state
 
 _fake_kernels.register()
@@ -41,4 +42,5 @@ __all__ = [
     "from_state",
     "get_state",
     "is_enabled",
+    "release_scratch",
 ]

@@ -85,6 +85,9 @@ class Engine {
   // that would look at it, and no reason to take another engine.
   virtual std::optional<std::string> wrong_setting() const { return std::nullopt; }
 
+  // Frees the memory that the calling thread keeps between runs; returns how many bytes.
+  virtual size_t release_scratch() const { return 0; }
+
   // Why the engine can't run this convolution, or nullopt where it can.
   virtual std::optional<std::string> why_unsupported(const ConvDescription& conv) const = 0;
 

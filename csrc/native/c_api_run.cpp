@@ -4,6 +4,7 @@
 #include "native/c_api_status.h"
 #include "native/format/value_rules.h"
 #include "native/run/run.h"
+#include "native/run/scratch.h"
 
 namespace qconv::native {
 namespace {
@@ -128,4 +129,8 @@ qconv_status qconv_run(
     run(packed->view, input_of(*input), epilogue == nullptr ? Epilogue{} : epilogue_of(*epilogue),
         output_of(*output), parallel_for);
   });
+}
+
+size_t qconv_release_scratch(void) {
+  return release_scratch();
 }

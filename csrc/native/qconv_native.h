@@ -190,6 +190,9 @@ QCONV_NATIVE_API qconv_status qconv_run(
     const qconv_packed* packed, const qconv_input* input, const qconv_epilogue* epilogue,
     const qconv_output* output, const qconv_threads* threads, char* message, size_t message_size);
 
+/* Frees the memory that the calling thread keeps between its runs; returns how many bytes. */
+QCONV_NATIVE_API size_t qconv_release_scratch(void);
+
 /* The instruction set that runs: "scalar", "avx2", "avx_vnni", "avx512_vnni" or "amx_int8". NULL if
  * the environment variable TORCH_QCONV_ISA names one that this machine lacks. */
 QCONV_NATIVE_API const char* qconv_instruction_set(char* message, size_t message_size);

@@ -1,5 +1,6 @@
 #include "ops/engine_ops.h"
 
+#include <ATen/Parallel.h>
 #include <pthread.h>
 
 #include <atomic>
@@ -43,6 +44,17 @@ std::vector<EngineRow> engines() {
         record.reason);
   }
   return rows;
+}
+
+int64_t release_scratch() {
+  std::atomic<int64_t> bytes = 0;
+  // A task for each thread.
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
+    for (const Engine* engine : all_engines()) {
+      bytes += static_cast<int64_t>(engine->release_scratch());
+    }
+  });
+  return bytes;
 }
 
 }  // namespace qconv

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -11,5 +12,9 @@ namespace qconv {
 using EngineRow = std::tuple<std::string, bool, bool, std::string, std::string, std::string>;
 
 std::vector<EngineRow> engines();
+
+// Frees the memory that engines keep between runs, of the calling thread and of PyTorch's intra-op
+// threads. Returns how many bytes.
+int64_t release_scratch();
 
 }  // namespace qconv

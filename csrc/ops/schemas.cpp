@@ -256,6 +256,7 @@ TORCH_LIBRARY(torch_qconv_prepack, m) {
   // Engines; see torch_qconv_prepack/_engine_info.py
   define(m, "_engines() -> ((str, bool, bool, str, str, str)[])", TORCH_FN(engines));
   define(m, "_engine_names() -> str[]", TORCH_FN(engine_names));
+  define(m, "_release_scratch() -> int", TORCH_FN(release_scratch));
 }
 
 }  // namespace qconv

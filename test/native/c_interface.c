@@ -158,6 +158,8 @@ int main(void) {
   run_with_epilogue(packed);
   qconv_close(packed);
   run_transposed();
+  CHECK(qconv_release_scratch() > 0);
+  CHECK(qconv_release_scratch() == 0);
   CHECK(qconv_pack(&conv, &weight, buffer, size, message, sizeof message) == QCONV_OK);
   qconv_close(NULL);
 

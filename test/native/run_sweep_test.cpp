@@ -285,9 +285,14 @@ bool run_case(Random& random) {
   const int32_t smallest = smallest_of(input.type);
   input.zero_point = static_cast<int32_t>(
       random.chance(0.3) ? smallest : random.between(smallest, largest_of(input.type)));
-  // Rows that are cut, where sums take a pass of their own.
-  if (random.chance(0.05) && conv.weights() < 3000) {
-    input.size[2] += random.between(200, 3000);
+  // Rows that are cut, where sums take a pass of their own, or windows would be too large. Often
+  // there is a single one, as in one dimension.
+  if (random.chance(0.1) && conv.weights() < 20000) {
+    input.size[2] += random.between(200, conv.weights() < 3000 ? 3000 : 800);
+    if (!conv.transposed && random.chance(0.5)) {
+      input.size[1] =
+          std::max<int64_t>(1, conv.dilation[1] * (conv.kernel[1] - 1) + 1 - 2 * conv.padding[1]);
+    }
   }
   const int64_t input_bytes =
       input.batch * input.size[0] * input.size[1] * input.size[2] * conv.in_channels;

@@ -8,6 +8,7 @@
 #include "native/cpu/instruction_set.h"
 #include "native/format/check_convolution.h"
 #include "native/format/header.h"
+#include "native/run/scratch.h"
 
 namespace qconv {
 namespace {
@@ -35,6 +36,8 @@ class NativeEngine final : public Engine {
   }
 
   std::optional<std::string> why_unavailable() const override { return wrong_setting(); }
+
+  size_t release_scratch() const override { return native::release_scratch(); }
 
   std::optional<std::string> why_unsupported(const ConvDescription& conv) const override {
     if (std::optional<std::string> reason = why_too_large("native", conv.geometry)) {

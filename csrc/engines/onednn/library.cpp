@@ -4,8 +4,25 @@
 
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace qconv::onednn {
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+
+struct Scratchpad {
+  struct Free {
+    void operator()(void* memory) const { ::operator delete(memory, kAlignment); }
+  };
+
+  std::unique_ptr<void, Free> memory;
+  size_t size = 0;
+};
+
+thread_local Scratchpad kept;
+
+}  // namespace
 
 const dnnl::engine& cpu() {
   leave_out_amx();
@@ -24,20 +41,18 @@ void check(dnnl_status_t status, const char* doing) {
 
 void* scratchpad(size_t bytes) {
   constexpr size_t kKept = size_t{4} << 20;
-  constexpr std::align_val_t kAlignment{64};
-  struct Free {
-    void operator()(void* memory) const { ::operator delete(memory, kAlignment); }
-  };
-  thread_local std::unique_ptr<void, Free> memory;
-  thread_local size_t size = 0;
   // A larger one than is kept goes at the thread's next call of another size.
-  if (bytes > size || (size > kKept && bytes != size)) {
-    memory.reset();
-    size = 0;
-    memory.reset(::operator new(bytes, kAlignment));
-    size = bytes;
+  if (bytes > kept.size || (kept.size > kKept && bytes != kept.size)) {
+    release_scratchpad();
+    kept.memory.reset(::operator new(bytes, kAlignment));
+    kept.size = bytes;
   }
-  return memory.get();
+  return kept.memory.get();
+}
+
+size_t release_scratchpad() {
+  kept.memory.reset();
+  return std::exchange(kept.size, 0);
 }
 
 std::string version_string() {

@@ -23,6 +23,9 @@ void check(dnnl_status_t status, const char* doing);
 // kept for the thread's next call.
 void* scratchpad(size_t bytes);
 
+// Frees it; returns how many bytes.
+size_t release_scratchpad();
+
 std::string version_string();  // "3.2.0"
 
 // Calls use(), and turns what oneDNN throws into NotImplementedError.

@@ -32,6 +32,8 @@ class OnednnEngine final : public Engine {
     return std::nullopt;
   }
 
+  size_t release_scratch() const override { return onednn::release_scratchpad(); }
+
   std::optional<std::string> why_unsupported(const ConvDescription& conv) const override {
     if (!conv.weight.symmetric()) {
       return "oneDNN needs weights whose zero points are all 0";

@@ -14,7 +14,7 @@ constexpr int64_t kCacheLine = 64;
 
 }  // namespace
 
-void ActivationWindow::plan(const ConvRun& run, int64_t rows) {
+void ActivationWindow::plan(const ConvRun& run, int64_t rows, int64_t columns) {
   conv_ = run.packed.conv;
   const bool unfolds = run.phases.unfolds_width();
   folds_width_ = run.packed.layout.folds_width && !unfolds;
@@ -26,7 +26,8 @@ void ActivationWindow::plan(const ConvRun& run, int64_t rows) {
   zero_point_ = run.input_zero_point();
   widen_ = run.kernels.widen;
   output_rows_ = rows;
-  output_columns_ = run.phases.positions()[2];
+  output_columns_ = columns;
+  whole_rows_ = columns == run.phases.positions()[2];
   planes_.clear();
   tap_offsets_.clear();
   first_taps_.assign(1, 0);
@@ -37,8 +38,11 @@ void ActivationWindow::plan(const ConvRun& run, int64_t rows) {
   }
 }
 
-// What pads a row on its right also pads the next one on its left; output rows stay apart.
+// What pads a whole row on its right also pads the next one on its left; output rows stay apart.
 void ActivationWindow::share_columns() {
+  if (!whole_rows_) {
+    return;
+  }
   const int64_t right = columns_ - conv_.padding[2] - input_->size[2];
   const int64_t most = std::min(conv_.padding[2], columns_ - output_columns_);
   shared_columns_ = std::clamp<int64_t>(right, 0, std::max<int64_t>(most, 0));
@@ -133,6 +137,7 @@ void ActivationWindow::plan_phases(const RunPhases& phases) {
   }
   rows_ = output_rows_ + reach[1];
   columns_ = output_columns_ + reach[2];
+  shared_columns_ = 0;
   share_columns();
   pixel_values_ = folds_width_ ? conv_.in_channels_per_group() : conv_.in_channels;
   pixel_step_ = 1;

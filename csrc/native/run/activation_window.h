@@ -7,9 +7,8 @@
 
 namespace qconv::native {
 
-// A copy of the part of an activation that some output rows of one output plane read, padded with
-// the zero point and ordered so that one tap of all their pixels lies at a constant distance from
-// the pixels:
+// A copy of the part of an activation that an area of one output plane reads, padded with the zero
+// point and ordered so that one tap of all its pixels lies at a constant distance from the pixels:
 //
 //   value(pixel (row, column), tap, k) =
 //       data[tap_offsets[tap] + (row * row_step * columns + column * pixel_step) * pixel_values +
@@ -25,19 +24,18 @@ namespace qconv::native {
 // positions, and each phase has taps of its own.
 class ActivationWindow {
  public:
-  // For up to `rows` output rows at a time, or rows of positions.
-  void plan(const ConvRun& run, int64_t rows);
+  // For an area of so many rows and columns of outputs, or of positions.
+  void plan(const ConvRun& run, int64_t rows, int64_t columns);
 
-  // Elements that copy() writes for so many rows, and 64 more that may be read.
+  // Elements that copy() writes for it, and 64 more that may be read.
   int64_t elements() const;
 
-  // Copies what the planned number of rows from first_row on read, all groups. Element is uint8_t,
-  // or uint16_t for kernel sets with a `widen`.
+  // Copies what an area of the planned size reads, all groups. Element is uint8_t, or uint16_t for
+  // kernel sets with a `widen`.
   template <typename Element>
-  void copy(int64_t batch, int64_t output_plane, int64_t first_row, Element* to) const;
+  void copy(int64_t batch, int64_t output_plane, const Area& area, Element* to) const;
 
-  // Elements; they depend on the number of rows planned. Those of group 0; group_offset(g) is to be
-  // added.
+  // Elements; they depend on the size planned. Those of group 0; group_offset(g) is to be added.
   const int64_t* tap_offsets(int64_t phase) const {
     return tap_offsets_.data() + first_taps_[static_cast<size_t>(phase)];
   }
@@ -67,13 +65,13 @@ class ActivationWindow {
 
   template <typename Element>
   void copy_plane(
-      const Plane& plane, int64_t batch, int64_t output_plane, int64_t first_row,
-      Element* to) const;
+      const Plane& plane, int64_t batch, int64_t output_plane, const Area& area, Element* to) const;
   template <typename Element>
-  void copy_row(const uint8_t* row, const Plane& plane, Element* to) const;
+  void copy_row(const uint8_t* row, const Plane& plane, const Columns& columns, Element* to) const;
   template <int kFolded, typename Element>
-  void copy_folded_rows(const uint8_t* const* rows, const Plane& plane, Element* to) const;
-  Columns columns_inside(const Plane& plane) const;
+  void copy_folded_rows(
+      const uint8_t* const* rows, const Plane& plane, const Columns& columns, Element* to) const;
+  Columns columns_inside(const Plane& plane, int64_t first_column) const;
   void copy_values(const uint8_t* from, int64_t count, uint8_t* to) const;
   void copy_values(const uint8_t* from, int64_t count, uint16_t* to) const;
   int64_t plane_values() const { return (rows_ * columns_ + shared_columns_) * pixel_values_; }
@@ -95,6 +93,7 @@ class ActivationWindow {
   int32_t zero_point_ = 0;  // of the flipped bytes
   int64_t output_rows_ = 0;
   int64_t output_columns_ = 0;
+  bool whole_rows_ = true;
   int64_t rows_ = 0;  // of a plane
   int64_t columns_ = 0;
   int64_t shared_columns_ = 0;  // of a row with the next one, which follow the last row of a plane

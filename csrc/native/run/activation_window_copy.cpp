@@ -41,9 +41,9 @@ void ActivationWindow::copy_values(const uint8_t* from, int64_t count, uint16_t*
 
 template <typename Element>
 void ActivationWindow::copy(
-    int64_t batch, int64_t output_plane, int64_t first_row, Element* to) const {
+    int64_t batch, int64_t output_plane, const Area& area, Element* to) const {
   for (const Plane& plane : planes_) {
-    copy_plane(plane, batch, output_plane, first_row, to);
+    copy_plane(plane, batch, output_plane, area, to);
     to += plane_values();
   }
   std::fill_n(to, kReadableBeyond, Element{0});
@@ -51,8 +51,9 @@ void ActivationWindow::copy(
 
 template <typename Element>
 void ActivationWindow::copy_plane(
-    const Plane& plane, int64_t batch, int64_t output_plane, int64_t first_row, Element* to) const {
+    const Plane& plane, int64_t batch, int64_t output_plane, const Area& area, Element* to) const {
   const int64_t row_values = columns_ * pixel_values_;
+  const Columns columns = columns_inside(plane, area.first_column);
   const auto zero_point = static_cast<Element>(zero_point_);
   const int64_t input_plane =
       output_plane * conv_.stride[0] - conv_.padding[0] + plane.depth * conv_.dilation[0];
@@ -66,17 +67,17 @@ void ActivationWindow::copy_plane(
   };
   for (int64_t row = 0; row < rows_; ++row, to += row_values) {
     const int64_t first =
-        first_row * conv_.stride[1] - conv_.padding[1] + plane.row + row * input_row_step_;
+        area.first_row * conv_.stride[1] - conv_.padding[1] + plane.row + row * input_row_step_;
     if (folded_rows_ > 1) {
       const uint8_t* rows[kMostFoldedRows];
       for (int64_t r = 0; r < folded_rows_; ++r) {
         rows[r] = input_row(first + r);
       }
-      folded_rows_ == 2       ? copy_folded_rows<2>(rows, plane, to)
-          : folded_rows_ == 3 ? copy_folded_rows<3>(rows, plane, to)
-                              : copy_folded_rows<0>(rows, plane, to);
+      folded_rows_ == 2       ? copy_folded_rows<2>(rows, plane, columns, to)
+          : folded_rows_ == 3 ? copy_folded_rows<3>(rows, plane, columns, to)
+                              : copy_folded_rows<0>(rows, plane, columns, to);
     } else if (const uint8_t* const from = input_row(first)) {
-      copy_row(from, plane, to);
+      copy_row(from, plane, columns, to);
     } else {
       std::fill_n(to, row_values, zero_point);
     }
@@ -84,8 +85,9 @@ void ActivationWindow::copy_plane(
   std::fill_n(to, shared_columns_ * pixel_values_, zero_point);
 }
 
-ActivationWindow::Columns ActivationWindow::columns_inside(const Plane& plane) const {
-  const int64_t shift = conv_.padding[2] - plane.column;
+ActivationWindow::Columns ActivationWindow::columns_inside(
+    const Plane& plane, int64_t first_column) const {
+  const int64_t shift = conv_.padding[2] - plane.column - first_column * conv_.stride[2];
   Columns columns;
   columns.begin = std::clamp<int64_t>(ceil_divide(shift, input_column_step_), 0, columns_);
   columns.end = std::clamp<int64_t>(
@@ -95,11 +97,11 @@ ActivationWindow::Columns ActivationWindow::columns_inside(const Plane& plane) c
 }
 
 template <typename Element>
-void ActivationWindow::copy_row(const uint8_t* row, const Plane& plane, Element* to) const {
+void ActivationWindow::copy_row(
+    const uint8_t* row, const Plane& plane, const Columns& columns, Element* to) const {
   const int64_t channels = conv_.in_channels;
   const int64_t values = pixel_values_;
   const auto zero_point = static_cast<Element>(zero_point_);
-  const Columns columns = columns_inside(plane);
   const uint8_t* from = row + columns.first_input * channels + plane.group * values;
   std::fill_n(to, columns.begin * values, zero_point);
   if (input_column_step_ == 1 && values == channels) {
@@ -118,13 +120,12 @@ void ActivationWindow::copy_row(const uint8_t* row, const Plane& plane, Element*
 // of rows if it is 2 or 3, as it mostly is; else 0.
 template <int kFolded, typename Element>
 void ActivationWindow::copy_folded_rows(
-    const uint8_t* const* rows, const Plane& plane, Element* to) const {
+    const uint8_t* const* rows, const Plane& plane, const Columns& columns, Element* to) const {
   using Four = std::conditional_t<sizeof(Element) == 1, uint32_t, uint64_t>;
   const int64_t channels = conv_.in_channels;
   const int64_t values = conv_.in_channels_per_group();
   const int64_t folded = kFolded == 0 ? folded_rows_ : kFolded;
   const auto zero_point = static_cast<Element>(zero_point_);
-  const Columns columns = columns_inside(plane);
   std::fill_n(to, columns.begin * pixel_values_, zero_point);
   // Rows in the padding are one pixel that is read again and again.
   uint8_t padding[4];
@@ -163,7 +164,7 @@ void ActivationWindow::copy_folded_rows(
   std::fill_n(pixel, (columns_ - columns.end) * pixel_values_, zero_point);
 }
 
-template void ActivationWindow::copy(int64_t, int64_t, int64_t, uint8_t*) const;
-template void ActivationWindow::copy(int64_t, int64_t, int64_t, uint16_t*) const;
+template void ActivationWindow::copy(int64_t, int64_t, const Area&, uint8_t*) const;
+template void ActivationWindow::copy(int64_t, int64_t, const Area&, uint16_t*) const;
 
 }  // namespace qconv::native

@@ -21,37 +21,42 @@ namespace {
 // What several phases or blocks of channels pass over stays in the second-level cache beside the
 // weights that pass through it: a window, or a part of the activation.
 constexpr int64_t kLargestWindow = 256 * 1024;
+// Columns of a window whose rows are cut aren't fewer, whatever its size.
+constexpr int64_t kFewestColumns = 32;
+// Whole rows are cut where a window would hold fewer of them: most of it would be rows that the
+// next window holds too.
+constexpr int64_t kEnoughRows = 8;
+// What the ends of a part's rows cost, in columns: pixels that fill no tile.
+constexpr double kLostColumns = 8;
+// Pixels that kernels of all sets compute together, or a divisor.
+constexpr int64_t kTilePixels = 16;
+// For which sums of activations are kept, where weights have zero points.
+constexpr int64_t kMostSummedPixels = 16384;
+// Bytes a microsecond, about: weights that come from beyond the second-level cache, and windows
+// that are copied.
+constexpr double kWeightSpeed = 30e3;
+constexpr double kCopySpeed = 15e3;
 
 class DenseRun {
  public:
   explicit DenseRun(const ConvRun& run) : run_(run), threads_(useful_threads(run)) {
     if (InPlaceRun::can(run)) {
       in_place_.emplace(run);
-      planes_ = in_place_->planes();
-      rows_ = in_place_->rows();
-    } else {
-      const Extent& positions = run.phases.positions();
-      planes_ = run.input.batch * positions[0];
-      rows_ = positions[2] == 0 ? 0 : positions[1];
     }
   }
 
   void run() {
     fill_unreached(run_);
-    if (planes_ * rows_ == 0) {
-      return;
+    if (plan()) {
+      share_parts(
+          run_.parallel_for, threads_, split_.parts(), [&](PartTaker& taker) { run_parts(taker); });
     }
-    plan();
-    for_each_part(run_.parallel_for, threads_, parts(), [&](int64_t begin, int64_t end) {
-      run_parts(begin, end);
-    });
   }
 
   std::string describe() {
-    if (planes_ * rows_ == 0) {
+    if (!plan()) {
       return "nothing to compute";
     }
-    plan();
     const Layout layout = run_.phases.at(0).phase.layout;
     std::string text;
     if (run_.packed.conv.transposed) {
@@ -60,43 +65,93 @@ class DenseRun {
     text += "blocks of 16 channels " + std::to_string(layout.blocks);
     text += ", taps " + std::to_string(layout.taps) + " x " + std::to_string(layout.depth) +
         " bytes" + (layout.folds_width ? " (columns folded)" : "");
+    const int64_t rows = split_.rows_per_part;
+    const int64_t columns = split_.columns_per_part;
     if (in_place_) {
-      text += ", activation read in place (1x1), " +
-          std::to_string(split_.rows_per_part * in_place_->row_pixels()) + " pixels a part";
+      text +=
+          ", activation read in place (1x1), " + std::to_string(rows * columns) + " pixels a part";
     } else {
-      window().plan(run_, split_.rows_per_part);
-      text += ", window of " + std::to_string(split_.rows_per_part) + " rows, " +
-          std::to_string(window().elements() * element_bytes()) + " bytes";
-      text += joins_rows(window(), run_.phases.at(0).axes[2].outputs) ? ", rows joined to one run"
-                                                                      : ", a run for every row";
+      window().plan(run_, rows, columns);
+      text += ", window of " + std::to_string(rows) + " rows";
+      if (columns < split_.work.columns) {
+        text += " by " + std::to_string(columns) + " columns";
+      }
+      text += ", " + std::to_string(window_bytes()) + " bytes";
+      const int64_t width = std::min(columns, run_.phases.at(0).axes[2].outputs);
+      text += joins_rows(window(), width) ? ", rows joined to one run" : ", a run for every row";
     }
-    return text + ", " + parts_on_threads(threads_, parts());
+    return text + ", " + parts_on_threads(threads_, split_.parts());
   }
 
  private:
-  void plan() {
-    split_ = split_work(planes_, rows_, all_blocks(run_), most_rows(), threads_);
+  // Returns whether there is anything to compute.
+  bool plan() {
+    const Extent& positions = run_.phases.positions();
+    Work work;
+    work.planes = in_place_ ? in_place_->planes() : run_.input.batch * positions[0];
+    work.rows = in_place_ ? in_place_->rows() : positions[1];
+    work.columns = in_place_ ? in_place_->columns() : positions[2];
+    work.blocks = all_blocks(run_);
+    if (work.planes * work.rows * work.columns == 0) {
+      return false;
+    }
+    work.microseconds = run_microseconds(run_);
+    work.block_microseconds =
+        static_cast<double>(run_.phases.at(0).phase.layout.block_bytes()) / kWeightSpeed;
+    in_place_ ? plan_in_place(work) : plan_windows(work);
+    split_ = split_work(work, threads_);
     // Pairs of blocks, as kernels take them. Of several groups, parts are whole ones.
     split_.blocks_per_part += split_.blocks_per_part % 2;
     if (run_.packed.layout.groups > 1) {
       split_.blocks_per_part = round_up(split_.blocks_per_part, run_.packed.layout.blocks);
     }
-    split_.block_parts = ceil_divide(all_blocks(run_), split_.blocks_per_part);
+    return true;
   }
 
-  int64_t parts() const { return planes_ * split_.row_parts * split_.block_parts; }
-
-  int64_t most_rows() const {
-    if (in_place_) {
-      const int64_t row = in_place_->row_pixels() * run_.packed.conv.in_channels;
-      return run_.phases.count() == 1 ? rows_ : std::clamp<int64_t>(kLargestWindow / row, 1, rows_);
+  void plan_in_place(Work& work) const {
+    work.most_rows = work.rows;
+    work.most_columns = work.columns;
+    if (in_place_->is_flat()) {
+      // Every pixel is a row.
+      work.row_multiple = kTilePixels;
+      if (run_.plan.weight_zero_points != nullptr) {
+        work.most_rows = std::min(work.rows, kMostSummedPixels);
+      }
+      return;
     }
-    window().plan(run_, 1);
-    const int64_t one_row = window().elements() * element_bytes();
-    window().plan(run_, std::min<int64_t>(rows_, 2));
-    const int64_t another = window().elements() * element_bytes() - one_row;
-    return std::clamp<int64_t>(
-        (kLargestWindow - one_row) / std::max<int64_t>(another, 1) + 1, 1, rows_);
+    const int64_t pixels = std::max(kFewestColumns, kLargestWindow / run_.packed.conv.in_channels);
+    work.most_rows = std::clamp<int64_t>(pixels / work.columns, 1, work.rows);
+    work.most_columns = std::min(work.columns, pixels);
+  }
+
+  // The area whose window is small enough, and copies the least for each output.
+  void plan_windows(Work& work) const {
+    double least = 0;
+    for (int64_t columns = work.columns;; columns = ceil_divide(columns, 2)) {
+      window().plan(run_, 1, columns);
+      const int64_t one_row = window_bytes();
+      window().plan(run_, 2, columns);
+      const int64_t another = window_bytes() - one_row;
+      const int64_t rows =
+          std::clamp<int64_t>((kLargestWindow - one_row) / another + 1, 1, work.rows);
+      const int64_t bytes = one_row + (rows - 1) * another;
+      const double copied = static_cast<double>(bytes) / static_cast<double>(rows * columns) *
+          (1 + kLostColumns / static_cast<double>(columns));
+      if (least == 0 || copied < least || one_row > kLargestWindow) {
+        least = one_row > kLargestWindow ? 0 : copied;
+        work.most_rows = rows;
+        work.most_columns = columns;
+        work.overlap = one_row / another - 1;
+        work.row_microseconds = static_cast<double>(another) / kCopySpeed *
+            static_cast<double>(work.columns) / static_cast<double>(columns);
+      }
+      if (rows >= std::min(work.rows, kEnoughRows) && one_row <= kLargestWindow) {
+        return;
+      }
+      if (columns <= kFewestColumns) {
+        return;
+      }
+    }
   }
 
   static ActivationWindow& window() {
@@ -104,33 +159,29 @@ class DenseRun {
     return window;
   }
 
+  int64_t window_bytes() const { return window().elements() * element_bytes(); }
+
   // The calling thread's copy of the window that is planned.
   uint8_t* window_values() const {
-    return static_cast<uint8_t*>(scratch(
-        ScratchUse::kActivation, static_cast<size_t>(window().elements() * element_bytes())));
+    return static_cast<uint8_t*>(
+        scratch(ScratchUse::kActivation, static_cast<size_t>(window_bytes())));
   }
 
   int64_t element_bytes() const { return run_.kernels.widen == nullptr ? 1 : 2; }
 
-  void run_parts(int64_t begin, int64_t end) {
-    for (int64_t part = begin; part < end; ++part) {
-      // Channels innermost: parts of one thread share a window.
-      const int64_t block_part = part % split_.block_parts;
-      const int64_t row_part = part / split_.block_parts % split_.row_parts;
-      const int64_t plane = part / split_.block_parts / split_.row_parts;
-      const int64_t first_row = row_part * split_.rows_per_part;
-      const int64_t rows = std::min(split_.rows_per_part, rows_ - first_row);
-      const int64_t first_block = block_part * split_.blocks_per_part;
-      const int64_t blocks = std::min(split_.blocks_per_part, all_blocks(run_) - first_block);
+  void run_parts(PartTaker& taker) {
+    int64_t window_of = -1;  // the area that the thread's window holds
+    while (const std::optional<int64_t> number = taker.next()) {
+      const WorkPart part = split_.part(*number);
       if (!in_place_) {
-        const bool same_window = part != begin && block_part != 0;
-        prepare_window(plane, first_row, rows, !same_window);
+        prepare_window(part, part.area_number != window_of);
+        window_of = part.area_number;
       }
-      for_each_group(run_, first_block, blocks, [&](const PhaseBlocks& group) {
+      for_each_group(run_, part.first_block, part.blocks, [&](const PhaseBlocks& group) {
         if (in_place_) {
-          in_place_->run_rows(plane, first_row, rows, group);
+          in_place_->run_area(part.plane, part.area, group);
         } else {
-          run_window(plane, first_row, rows, group);
+          run_window(part.plane, part.area, group);
         }
       });
     }
@@ -142,23 +193,23 @@ class DenseRun {
     return window.row_pitch() != 0 && (run_.kernels.joins_rows || window.row_pitch() == width);
   }
 
-  void prepare_window(int64_t plane, int64_t first_row, int64_t rows, bool copy) {
+  void prepare_window(const WorkPart& part, bool copy) {
     ActivationWindow& window = DenseRun::window();
-    window.plan(run_, rows);
+    window.plan(run_, part.area.rows, part.area.columns);
     uint8_t* const values = window_values();
     const int64_t planes = run_.phases.positions()[0];
     if (copy && element_bytes() == 1) {
-      window.copy(plane / planes, plane % planes, first_row, values);
+      window.copy(part.plane / planes, part.plane % planes, part.area, values);
     } else if (copy) {
-      window.copy(plane / planes, plane % planes, first_row, reinterpret_cast<uint16_t*>(values));
+      window.copy(
+          part.plane / planes, part.plane % planes, part.area, reinterpret_cast<uint16_t*>(values));
     }
   }
 
-  // Rows [first_row, first_row + rows) of one plane of positions, from the window.
-  void run_window(int64_t plane, int64_t first_row, int64_t rows, const PhaseBlocks& blocks) const {
+  // An area of one plane of positions, from the window.
+  void run_window(int64_t plane, const Area& area, const PhaseBlocks& blocks) const {
     const int64_t planes = run_.phases.positions()[0];
-    const PhasePart part =
-        run_.phases.part(blocks.phase, plane / planes, plane % planes, first_row, rows);
+    const PhasePart part = run_.phases.part(blocks.phase, plane / planes, plane % planes, area);
     if (part.rows == 0) {
       return;
     }
@@ -186,8 +237,6 @@ class DenseRun {
   const ConvRun& run_;
   const int threads_;
   std::optional<InPlaceRun> in_place_;
-  int64_t planes_ = 0;
-  int64_t rows_ = 0;
   WorkSplit split_;
 };
 

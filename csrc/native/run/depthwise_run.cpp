@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <optional>
 #include <string>
 
 #include "native/rounding.h"
@@ -21,6 +22,8 @@ constexpr int64_t kBlockChannels = 64;
 // Kernels pass over their rows once for every block of channels: a call's part of the input stays
 // in the second-level cache.
 constexpr int64_t kLargestInput = 256 * 1024;
+// Kernels like to compute so many rows at a time.
+constexpr int64_t kRowsTogether = 2;
 
 // Rows of output whose input rows coincide: of a convolution dilated by 2, all even ones and all
 // odd ones. They are computed by calls of their own, as a convolution that isn't dilated.
@@ -48,32 +51,43 @@ class DepthwiseRun {
 
   void run() {
     fill_unreached(run_);
-    for_each_part(run_.parallel_for, threads_, plan(), [&](int64_t begin, int64_t end) {
-      run_parts(begin, end);
-    });
+    if (plan()) {
+      share_parts(
+          run_.parallel_for, threads_, split_.parts(), [&](PartTaker& taker) { run_parts(taker); });
+    }
   }
 
   std::string describe() {
-    const int64_t parts = plan();
+    if (!plan()) {
+      return "nothing to compute";
+    }
+    const int64_t columns = split_.columns_per_part;
     return (run_.packed.conv.transposed ? "phases " + std::to_string(run_.phases.count()) + ", "
                                         : "") +
         std::to_string(split_.rows_per_part) + " rows by " +
+        (columns < split_.work.columns ? std::to_string(columns) + " columns by " : "") +
         std::to_string(std::min(channels_, split_.blocks_per_part * kBlockChannels)) +
-        " channels a part, " + parts_on_threads(threads_, parts);
+        " channels a part, " + parts_on_threads(threads_, split_.parts());
   }
 
  private:
-  // Returns the number of parts; 0 where there is nothing to compute.
-  int64_t plan() {
+  // Returns whether there is anything to compute.
+  bool plan() {
     const Extent& positions = run_.phases.positions();
-    const int64_t planes = run_.input.batch * positions[0];
-    const int64_t rows = positions[1];
-    if (planes * rows * positions[2] == 0) {
-      return 0;
+    Work work;
+    work.planes = run_.input.batch * positions[0];
+    work.rows = positions[1];
+    work.columns = positions[2];
+    work.blocks = ceil_divide(channels_, kBlockChannels);
+    if (work.planes * work.rows * work.columns == 0) {
+      return false;
     }
-    const int64_t blocks = ceil_divide(channels_, kBlockChannels);
-    split_ = split_work(planes, rows, blocks, most_rows(), threads_);
-    return planes * split_.row_parts * split_.block_parts;
+    work.most_rows = most_rows();
+    work.most_columns = work.columns;
+    work.row_multiple = kRowsTogether;
+    work.microseconds = run_microseconds(run_);
+    split_ = split_work(work, threads_);
+    return true;
   }
 
   int64_t most_rows() const {
@@ -84,29 +98,26 @@ class DepthwiseRun {
     }
     const int64_t row_bytes = conv.kernel[0] * run_.input.size[2] * channels_;
     const int64_t input_rows = kLargestInput / row_bytes - conv.dilation[1] * (conv.kernel[1] - 1);
-    // An even number, as kernels like to compute two rows at a time.
     return std::clamp<int64_t>(
-        input_rows / conv.stride[1] / 2 * 2, std::min<int64_t>(rows, 8), rows);
+        input_rows / conv.stride[1] / kRowsTogether * kRowsTogether, std::min<int64_t>(rows, 8),
+        rows);
   }
 
-  void run_parts(int64_t begin, int64_t end) const {
+  void run_parts(PartTaker& taker) const {
     auto* const zero_point_pixel =
         static_cast<uint8_t*>(scratch(ScratchUse::kZeroPointPixel, static_cast<size_t>(channels_)));
     std::memset(
         zero_point_pixel, run_.input_zero_point() ^ run_.input_flip(),
         static_cast<size_t>(channels_));
     const int64_t planes = run_.phases.positions()[0];
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t block_part = i % split_.block_parts;
-      const int64_t row_part = i / split_.block_parts % split_.row_parts;
-      const int64_t plane = i / split_.block_parts / split_.row_parts;
-      for (int64_t number = 0; number < run_.phases.count(); ++number) {
-        const RunPhase phase = run_.phases.at(number);
-        const PhasePart part = run_.phases.part(
-            phase, plane / planes, plane % planes, row_part * split_.rows_per_part,
-            split_.rows_per_part);
+    while (const std::optional<int64_t> number = taker.next()) {
+      const WorkPart work = split_.part(*number);
+      for (int64_t phase_number = 0; phase_number < run_.phases.count(); ++phase_number) {
+        const RunPhase phase = run_.phases.at(phase_number);
+        const PhasePart part =
+            run_.phases.part(phase, work.plane / planes, work.plane % planes, work.area);
         const int64_t channels = split_.blocks_per_part * kBlockChannels;
-        const int64_t first_channel = block_part * channels;
+        const int64_t first_channel = work.first_block * kBlockChannels;
         const int64_t last_channel =
             part.rows > 0 ? std::min(first_channel + channels, channels_) : first_channel;
         const int64_t step =
@@ -115,7 +126,7 @@ class DepthwiseRun {
           DepthwiseArguments arguments =
               channel_arguments(phase.phase, channel, std::min(step, last_channel - channel));
           arguments.zero_point_pixel = zero_point_pixel;
-          run_part(phase.phase, part, plane / planes, arguments);
+          run_part(phase.phase, part, work.plane / planes, arguments);
         }
       }
     }

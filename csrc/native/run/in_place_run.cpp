@@ -12,6 +12,9 @@ namespace {
 // Pixels that kernels compute together, about.
 constexpr int64_t kTilePixels = 32;
 
+// Rows are joined to one run, with the pixels between them, if of so many one at least is theirs.
+constexpr int64_t kFewestJoined = 2;
+
 constexpr Extent kZeros{0, 0, 0};
 constexpr Extent kOnes{1, 1, 1};
 
@@ -48,22 +51,25 @@ InPlaceRun::InPlaceRun(const ConvRun& run) : run_(run) {
     const Extent& positions = run.phases.positions();
     planes_ = run.input.batch * positions[0];
     rows_ = positions[2] == 0 ? 0 : positions[1];
-    row_pixels_ = size[2];
+    columns_ = positions[2];
   }
 }
 
-void InPlaceRun::run_rows(
-    int64_t plane, int64_t first_row, int64_t rows, const PhaseBlocks& blocks) const {
+void InPlaceRun::run_area(int64_t plane, const Area& area, const PhaseBlocks& blocks) const {
   if (flat_) {
-    run_pixels({first_row, rows, first_row, 1, 0, rows, rows}, blocks);
+    run_pixels({area.first_row, area.rows, area.first_row, 1, 0, area.rows, area.rows}, blocks);
     return;
   }
   const Extent& size = run_.input.size;
   const int64_t planes = run_.phases.positions()[0];
   const int64_t batch = plane / planes;
-  const PhasePart part = run_.phases.part(blocks.phase, batch, plane % planes, first_row, rows);
+  const PhasePart part = run_.phases.part(blocks.phase, batch, plane % planes, area);
+  if (part.rows == 0) {
+    return;
+  }
   const int64_t width = size[2];
-  const bool joined = part.columns == width || run_.kernels.joins_rows;
+  const bool joined =
+      part.columns == width || (run_.kernels.joins_rows && part.columns * kFewestJoined >= width);
   Pixels pixels;
   pixels.first = ((batch * size[0] + part.first_input[0]) * size[1] + part.first_input[1]) * width +
       part.first_input[2];

@@ -15,13 +15,14 @@ class InPlaceRun {
   // Whether every tap of every output reads the input at the output's own position.
   static bool can(const ConvRun& run);
 
-  // The work: planes of rows that read row_pixels() pixels of the input each.
+  // The work: planes of rows of pixels of the input. Where output pixels lie as input pixels do,
+  // one plane with every pixel as a row: any range of them can be run at once.
   int64_t planes() const { return planes_; }
   int64_t rows() const { return rows_; }
-  int64_t row_pixels() const { return row_pixels_; }
+  int64_t columns() const { return columns_; }
+  bool is_flat() const { return flat_; }
 
-  // Rows [first_row, first_row + rows) of a plane.
-  void run_rows(int64_t plane, int64_t first_row, int64_t rows, const PhaseBlocks& blocks) const;
+  void run_area(int64_t plane, const Area& area, const PhaseBlocks& blocks) const;
 
  private:
   // Pixels of the input that follow each other, and where their outputs go: as OutputPlace has it,
@@ -41,11 +42,10 @@ class InPlaceRun {
   void call(const Pixels& pixels, const uint8_t* activation, const PhaseBlocks& blocks) const;
 
   const ConvRun& run_;
-  // Output pixels lie as input pixels do: any range of them can be run at once, whatever its rows.
-  bool flat_ = false;
+  bool flat_ = false;  // every pixel is a row
   int64_t planes_ = 1;
   int64_t rows_ = 0;
-  int64_t row_pixels_ = 1;
+  int64_t columns_ = 1;
 };
 
 }  // namespace qconv::native

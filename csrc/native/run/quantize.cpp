@@ -84,15 +84,17 @@ Range find_range(const float* values, int64_t count, const ParallelFor& parallel
   Range range{
       std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(), false};
   std::mutex mutex;
-  for_each_part(parallel_for, ceil_divide(count, kPart), [&](int64_t begin, int64_t end) {
-    Range part = {
-        std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(), false};
-    range_of(values + begin * kPart, std::min(end * kPart, count) - begin * kPart, part);
-    const std::lock_guard lock(mutex);
-    range.smallest = std::min(range.smallest, part.smallest);
-    range.largest = std::max(range.largest, part.largest);
-    range.has_nan = range.has_nan || part.has_nan;
-  });
+  for_each_range(
+      parallel_for, parallel_for.threads, ceil_divide(count, kPart),
+      [&](int64_t begin, int64_t end) {
+        Range part = {
+            std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(), false};
+        range_of(values + begin * kPart, std::min(end * kPart, count) - begin * kPart, part);
+        const std::lock_guard lock(mutex);
+        range.smallest = std::min(range.smallest, part.smallest);
+        range.largest = std::max(range.largest, part.largest);
+        range.has_nan = range.has_nan || part.has_nan;
+      });
   return range;
 }
 
@@ -105,24 +107,28 @@ void quantize(
   const int64_t image = activation.channels * activation.pixels;
   if (activation.channels_last || activation.channels == 1 || activation.pixels == 1) {
     const int64_t count = activation.batch * image;
-    for_each_part(parallel_for, ceil_divide(count, kPart), [&](int64_t begin, int64_t end) {
-      const int64_t first = begin * kPart;
-      quantizer.run(
-          activation.data + first, std::min(end * kPart, count) - first, quantized + first);
-    });
+    for_each_range(
+        parallel_for, parallel_for.threads, ceil_divide(count, kPart),
+        [&](int64_t begin, int64_t end) {
+          const int64_t first = begin * kPart;
+          quantizer.run(
+              activation.data + first, std::min(end * kPart, count) - first, quantized + first);
+        });
     return;
   }
   const int64_t parts = ceil_divide(activation.pixels, kBlockPixels);
-  for_each_part(parallel_for, activation.batch * parts, [&](int64_t begin, int64_t end) {
-    for (int64_t part = begin; part < end; ++part) {
-      const int64_t n = part / parts;
-      const int64_t first = part % parts * kBlockPixels;
-      quantize_pixels(
-          activation, activation.data + n * image, first,
-          std::min(kBlockPixels, activation.pixels - first), quantizer,
-          quantized + n * image + first * activation.channels);
-    }
-  });
+  for_each_range(
+      parallel_for, parallel_for.threads, activation.batch * parts,
+      [&](int64_t begin, int64_t end) {
+        for (int64_t part = begin; part < end; ++part) {
+          const int64_t n = part / parts;
+          const int64_t first = part % parts * kBlockPixels;
+          quantize_pixels(
+              activation, activation.data + n * image, first,
+              std::min(kBlockPixels, activation.pixels - first), quantizer,
+              quantized + n * image + first * activation.channels);
+        }
+      });
 }
 
 }  // namespace qconv::native

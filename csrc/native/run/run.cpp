@@ -51,21 +51,24 @@ void apply_epilogue(
     const ParallelFor& parallel_for) {
   constexpr int64_t kPart = 16384;  // large enough to be worth a thread
   const KernelSet& kernels = *kernel_set(most_capable_instruction_set());
-  for_each_part(parallel_for, ceil_divide(count, kPart), [&](int64_t begin, int64_t end) {
-    const int64_t first = begin * kPart;
-    PointwiseArguments arguments;
-    arguments.reals = reals + first;
-    arguments.count = std::min(end * kPart, count) - first;
-    arguments.row_elements = arguments.count;
-    arguments.epilogue = epilogue;
-    arguments.output = output;
-    arguments.output.data = static_cast<uint8_t*>(output.data) + first * element_bytes(output.type);
-    if (epilogue.addend.data != nullptr) {
-      arguments.epilogue.addend.data = static_cast<const uint8_t*>(epilogue.addend.data) +
-          first * element_bytes(epilogue.addend.type);
-    }
-    kernels.pointwise(arguments);
-  });
+  for_each_range(
+      parallel_for, parallel_for.threads, ceil_divide(count, kPart),
+      [&](int64_t begin, int64_t end) {
+        const int64_t first = begin * kPart;
+        PointwiseArguments arguments;
+        arguments.reals = reals + first;
+        arguments.count = std::min(end * kPart, count) - first;
+        arguments.row_elements = arguments.count;
+        arguments.epilogue = epilogue;
+        arguments.output = output;
+        arguments.output.data =
+            static_cast<uint8_t*>(output.data) + first * element_bytes(output.type);
+        if (epilogue.addend.data != nullptr) {
+          arguments.epilogue.addend.data = static_cast<const uint8_t*>(epilogue.addend.data) +
+              first * element_bytes(epilogue.addend.type);
+        }
+        kernels.pointwise(arguments);
+      });
 }
 
 std::string kernel_name(const PackedView& packed) {

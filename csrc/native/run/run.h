@@ -14,8 +14,8 @@ struct ParallelFor {
   using Body = void (*)(void* context, int64_t begin, int64_t end);
   void (*run)(int64_t count, Body body, void* context) = nullptr;  // null: the calling thread
   int threads = 1;
-  // A run takes as many of them as get at least so much work each. OpenMP's threads start and meet
-  // again in 2 to 5 us, the more the longer (16 threads, libgomp).
+  // A run takes as many of them as get at least so much work each, if that is worth starting them;
+  // 0: all.
   double least_microseconds = 5;
 };
 

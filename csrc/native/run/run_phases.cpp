@@ -82,20 +82,28 @@ RunPhase RunPhases::at(int64_t index) const {
 }
 
 PhasePart RunPhases::part(
-    const RunPhase& run, int64_t batch, int64_t plane, int64_t first_row, int64_t rows) const {
+    const RunPhase& run, int64_t batch, int64_t plane, const Area& area) const {
   const Extent& stride = run.phase.conv.stride;
-  const int64_t depth = first_position_[0] + plane - run.axes[0].first_position;
-  const int64_t skipped = first_position_[1] + first_row - run.axes[1].first_position;
-  const int64_t first = std::max<int64_t>(skipped, 0);
+  // Of the first position of the area, which the phase may begin after.
+  const auto output_at = [&](size_t i, int64_t place) {
+    return first_position_[i] + place - run.axes[i].first_position;
+  };
+  const auto outputs_from = [&](size_t i, int64_t skipped, int64_t count) {
+    return std::min(skipped + count, run.axes[i].outputs) - std::max<int64_t>(skipped, 0);
+  };
+  const int64_t depth = output_at(0, plane);
+  const int64_t row = output_at(1, area.first_row);
+  const int64_t column = output_at(2, area.first_column);
   PhasePart part;
-  if (!run.has_outputs() || depth < 0 || depth >= run.axes[0].outputs) {
-    return part;
+  part.rows = outputs_from(1, row, area.rows);
+  part.columns = outputs_from(2, column, area.columns);
+  if (!run.has_outputs() || depth < 0 || depth >= run.axes[0].outputs || part.rows <= 0 ||
+      part.columns <= 0) {
+    return {};
   }
-  part.rows = std::max<int64_t>(std::min(skipped + rows, run.axes[1].outputs) - first, 0);
-  part.columns = run.axes[2].outputs;
-  part.row = first - skipped;
-  part.column = run.axes[2].first_position - first_position_[2];
-  const Extent output{depth, first, 0};
+  part.row = std::max<int64_t>(-row, 0);
+  part.column = std::max<int64_t>(-column, 0);
+  const Extent output{depth, row + part.row, column + part.column};
   for (size_t i = 0; i < output.size(); ++i) {
     const RunPhaseAxis& axis = run.axes[i];
     part.first_input[i] = axis.first_input + output[i] * stride[i];

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "native/format/phases.h"
+#include "native/run/work_split.h"
 
 namespace qconv::native {
 
@@ -28,12 +29,12 @@ struct RunPhase {
   }
 };
 
-// Some outputs of a phase in one plane: those at some rows of positions.
+// Some outputs of a phase in one plane: those at an area of positions.
 struct PhasePart {
   int64_t rows = 0;  // 0: there are none
   int64_t columns = 0;
-  int64_t row = 0;              // of the positions asked for, that of the first output
-  int64_t column = 0;           // likewise of all positions
+  int64_t row = 0;  // of the area, that of the first output
+  int64_t column = 0;
   Extent first_input{0, 0, 0};  // that the first tap of the first output reads
   int64_t first_pixel = 0;      // of the output, that of the first one
   int64_t pixel_step = 1;       // pixels of the output from a column to the next
@@ -69,10 +70,9 @@ class RunPhases {
   // Transposed: the output at a position reads inputs from `reach` before it to the position.
   const Extent& reach() const { return reach_; }
 
-  // Those outputs of a phase that are at rows [first_row, first_row + rows) of plane `plane` of the
-  // positions, counted from first_position(), of an image.
-  PhasePart part(
-      const RunPhase& run, int64_t batch, int64_t plane, int64_t first_row, int64_t rows) const;
+  // Those outputs of a phase that are in an area of plane `plane` of the positions, counted from
+  // first_position(), of an image.
+  PhasePart part(const RunPhase& run, int64_t batch, int64_t plane, const Area& area) const;
 
  private:
   Convolution conv_;
@@ -90,8 +90,8 @@ template <typename Use>
 void for_each_row(const RunPhases& phases, const RunPhase& phase, int64_t batch, const Use& use) {
   const Extent& positions = phases.positions();
   for (int64_t plane = 0; plane < batch * positions[0]; ++plane) {
-    const PhasePart part =
-        phases.part(phase, plane / positions[0], plane % positions[0], 0, positions[1]);
+    const PhasePart part = phases.part(
+        phase, plane / positions[0], plane % positions[0], {0, positions[1], 0, positions[2]});
     for (int64_t row = 0; row < part.rows; ++row) {
       use(part.first_pixel + row * part.row_step, part.columns, part.pixel_step);
     }

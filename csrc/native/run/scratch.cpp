@@ -36,8 +36,13 @@ void* scratch(ScratchUse use, size_t bytes) {
   return slot.memory.get();
 }
 
-void release_scratch() {
-  slots = {};
+size_t release_scratch() {
+  size_t bytes = 0;
+  for (Slot& slot : slots) {
+    bytes += slot.bytes;
+    slot = Slot();
+  }
+  return bytes;
 }
 
 }  // namespace qconv::native

@@ -25,7 +25,7 @@ enum class ScratchUse {
 // Raises std::bad_alloc.
 void* scratch(ScratchUse use, size_t bytes);
 
-// Gives back what the calling thread keeps.
-void release_scratch();
+// Gives back what the calling thread keeps; returns how many bytes.
+size_t release_scratch();
 
 }  // namespace qconv::native

@@ -1,6 +1,7 @@
 #include "native/run/single_pixel_run.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "native/rounding.h"
 #include "native/run/dense_call.h"
@@ -78,9 +79,9 @@ class SinglePixelRun {
     prepare_pixels();
     fill_unreached(apart_);
     const int threads = useful_threads(run_);
-    for_each_part(run_.parallel_for, threads, taps_.count(), [&](int64_t begin, int64_t end) {
-      for (int64_t tap = begin; tap < end; ++tap) {
-        const RunPhase place = taps_.at(tap);
+    share_parts(run_.parallel_for, threads, taps_.count(), [&](PartTaker& taker) {
+      while (const std::optional<int64_t> tap = taker.next()) {
+        const RunPhase place = taps_.at(*tap);
         if (place.has_outputs()) {
           run_tap(place);
         }

@@ -105,7 +105,7 @@ void bring_channels_last(
   const int64_t bytes = activation.batch * channels * activation.pixels;
   const auto threads =
       static_cast<int>(std::clamp<int64_t>(bytes / kPart, 1, std::max(1, parallel_for.threads)));
-  for_each_part(parallel_for, threads, count, [&](int64_t begin, int64_t end) {
+  for_each_range(parallel_for, threads, count, [&](int64_t begin, int64_t end) {
     uint8_t rows[kBlockChannels * kBlockPixels];
     for (int64_t block = begin; block < end; ++block) {
       const int64_t n = block / blocks;

@@ -44,7 +44,7 @@ void fill_unreached(const ConvRun& run) {
     return;
   }
   const UnreachedPixels unreached(run.phases);
-  for_each_part(
+  for_each_range(
       run.parallel_for, useful_threads(run), unreached.rows(run.input.batch),
       [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; ++row) {
