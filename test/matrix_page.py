@@ -41,6 +41,7 @@ process of its own, on torch {torch}, {cpu}, {instructions}, VNNI: {vnni};
 Activations and weights take their full range. PyTorch's x86, its default, is oneDNN where there
 is VNNI and the convolution suits that, else FBGEMM, which saturates on such data without VNNI: the
 first table has a column of fbgemm held to AVX2, which is what x86 runs on a CPU without VNNI.
+`get_default_qconfig` of x86 and fbgemm keeps activations to 0..127, where no two products saturate.
 """
 
 SHAPES = """\

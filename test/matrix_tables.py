@@ -17,7 +17,7 @@ HEADINGS = {
     "plain": "Ops on plain tensors",
     "shapes": "Shapes and weights",
 }
-# A column of the short table: what it is as an engine of PyTorch's without VNNI.
+# A column of the short table: fbgemm held to AVX2 stands for x86 on a CPU without VNNI.
 WITHOUT_VNNI = "fbgemm, AVX2"
 SHORT_COLUMNS = (*STOCK_ENGINES, WITHOUT_VNNI)
 

@@ -11,6 +11,7 @@ from features import Outcome
 from matrix_cells import read_statuses, read_tables, status, words
 from matrix_tables import HEADINGS
 from stock_matrix import DIMS, Request, run
+from torch.ao.quantization import get_default_qconfig
 
 # Engine, section and row. Without VNNI other rows saturate, whose sums are right with it.
 ROWS = (
@@ -55,6 +56,12 @@ def test_the_page_says_so(engine: str, section: str, row: str) -> None:
         assert read_statuses(cell) == [status(outcome) for outcome in found]
     else:
         assert without_numbers(cell) == without_numbers(words(found))
+
+
+@pytest.mark.filterwarnings("ignore:Please use quant_min and quant_max:UserWarning")
+def test_default_qconfigs_keep_activations_to_half_their_range() -> None:
+    for engine, largest in {"x86": 127, "fbgemm": 127, "onednn": 255, "qnnpack": 255}.items():
+        assert get_default_qconfig(engine).activation().quant_max == largest
 
 
 def test_a_process_that_dies_is_told_and_replaced() -> None:
