@@ -45,7 +45,7 @@ native-valgrind: setup ## The same under valgrind, which knows no AVX-512: it ru
 stress: build ## Let threads share objects on every engine, and switch drop-in mode under them.
 	QCONV_STRESS_SECONDS=30 $(BIN)/python -m pytest test/test_thread_stress.py test/test_drop_in_threads.py
 
-matrix: build ## Write docs/feature_matrix.md: which engine runs what, and how exactly.
+matrix: build ## Write docs/feature_matrix.md: what runs where, PyTorch's ops beside ours (minutes).
 	$(BIN)/python test/matrix_page.py
 
 lint: setup-dev ## Check style and types. (C++ warnings are errors in every build.)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from conv_case import ConvCase, ConvData
+from op_calls import kind, op, pack_arguments
 from torch import Tensor
 
 import torch_qconv_prepack as qconv
@@ -39,25 +40,6 @@ def on_engines(
         pairs,
         ids=[f"{convolution}-{engine}" for convolution, engine in pairs],
     )
-
-
-def kind(dims: int, transposed: bool) -> str:
-    """Name of the run op."""
-    return f"conv_transpose{dims}d" if transposed else f"conv{dims}d"
-
-
-def op(name: str, namespace: str = "torch_qconv_prepack") -> Any:
-    """torch.ops.<namespace>.<name>."""
-    return getattr(getattr(torch.ops, namespace), name)
-
-
-def pack_arguments(data: ConvData) -> list[Any]:
-    """What a prepack op takes, in its order."""
-    geometry = data.geometry
-    lists = [list(geometry.stride), list(geometry.padding)]
-    if geometry.transposed:
-        lists.append(list(geometry.output_padding))
-    return [data.weight, data.bias, *lists, list(geometry.dilation), geometry.groups]
 
 
 def pack(data: ConvData, engine: str | None = None) -> Any:

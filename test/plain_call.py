@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from conv_case import ConvData
-from ops import op
+from op_calls import op
 from reference import real_conv
 from torch import Tensor
 from torch.nn import functional
@@ -27,6 +27,8 @@ SCALARS: dict[str, list[float]] = {"hardtanh": [-2.0, 5.0], "leaky_relu": [0.1]}
 # Those that PyTorch's onednn::qconv_pointwise has.
 PYTORCH_FUNCTIONS = ("none", "relu", "hardtanh", "hardswish", "swish")
 FLOATS = (torch.float32, torch.bfloat16)
+# Scale and zero point of a tensor to add.
+ACCUMULATOR = (0.11, 30)
 
 
 @dataclass(frozen=True)
@@ -121,3 +123,23 @@ class PlainCall:
         smallest = -128 if self.output_dtype == torch.int8 else 0
         quanta = (real / scale).round() + zero_point
         return quanta.clamp(smallest, smallest + 255).long()
+
+
+def accumulator(call: PlainCall, dtype: torch.dtype, seed: int = 5) -> tuple[Tensor, Tensor]:
+    """A tensor to add, and its real numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = call.real().shape
+    if dtype in FLOATS:
+        tensor = (torch.randn(shape, generator=generator) * 3).to(dtype)
+        return tensor, tensor.double()
+    low = -128 if dtype == torch.int8 else 0
+    tensor = torch.randint(low, low + 256, shape, generator=generator).to(dtype)
+    return tensor, (tensor.double() - ACCUMULATOR[1]) * ACCUMULATOR[0]
+
+
+def binary_arguments(
+    call: PlainCall, weight: Tensor, addend: Tensor, attribute: str, unary: str | None
+) -> list[Any]:
+    quantization = (1.0, 0) if addend.dtype in FLOATS else ACCUMULATOR
+    function = [None, [], ""] if unary is None else call.but(attr=unary).function
+    return [*call.arguments(weight, addend), *quantization, attribute, 1, *function]

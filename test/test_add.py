@@ -6,12 +6,10 @@ from bad_input import CONV2D, Kind, assert_raises, every_kind, quint8
 from comparison import assert_matches
 from conv_case import ConvCase
 from ops import kind, on_engines, op, pack, run, supported
+from signed import SHIFT, signed_copy, unsigned
 from sums import addend_of, expected_sum
-from torch import Tensor
 
 signs = pytest.mark.parametrize("signed", [False, True], ids=["quint8", "qint8"])
-
-SHIFT = 128  # int8 q with zero point z is uint8 q + 128 with zero point z + 128
 
 DENSE = ConvCase("dense", in_channels=19, out_channels=24, padding=(1,), per_channel=True)
 CASES = (
@@ -25,16 +23,6 @@ CASES = (
     ConvCase("full-range", in_channels=16, padding=(1,), full_range=True, batch=2),
     ConvCase("batch0", batch=0),
 )  # fmt: skip
-
-
-def signed_copy(x: Tensor) -> Tensor:
-    """The qint8 tensor of the same real numbers as a quint8 one."""
-    integers = (x.int_repr().int() - SHIFT).to(torch.int8)
-    return torch._make_per_tensor_quantized_tensor(integers, x.q_scale(), x.q_zero_point() - SHIFT)
-
-
-def unsigned(y: Tensor) -> Tensor:
-    return (y.int_repr().int() + SHIFT).to(torch.uint8)
 
 
 @on_engines(CASES)

@@ -14,6 +14,7 @@ from comparison import assert_matches, compare
 from conv_case import ConvCase, ConvData
 from dynamic_reference import dynamic_conv
 from ops import named, op
+from signed import SHIFT, signed_copy, unsigned
 from test_default_engine_defects import TRANSPOSED
 from test_qnnpack_defects import BEYOND, PADDED, requantized
 from test_stock_defects import WRONG
@@ -175,14 +176,14 @@ def test_weight_zero_points_and_output_padding_under_onednn() -> None:
 @pytest.mark.parametrize("engine", ["x86", "fbgemm", "qnnpack", "onednn"])
 def test_signed_activations(engine: str) -> None:
     data = ConvCase("signed", padding=(1,)).data()
-    x = data.activation
-    integers = (x.int_repr().int() - 128).to(torch.int8)
-    signed = torch._make_per_tensor_quantized_tensor(integers, x.q_scale(), x.q_zero_point() - 128)
-    moved = replace(data, activation=signed, output_zero_point=data.output_zero_point - 128)
+    moved = replace(
+        data,
+        activation=signed_copy(data.activation),
+        output_zero_point=data.output_zero_point - SHIFT,
+    )
     results = both(engine, refused(lambda: ops.stock_run(moved, packed(moved))))
     assert isinstance(results.off, RuntimeError)
-    y = (results.on.int_repr().int() + 128).to(torch.uint8)
-    assert_matches(y, data.expected())
+    assert_matches(unsigned(results.on), data.expected())
 
 
 @pytest.mark.parametrize("engine", ["x86", "fbgemm", "qnnpack"])

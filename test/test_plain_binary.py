@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from conv_case import ConvCase
 from ops import op
-from plain_call import FLOATS, FUNCTIONS, PlainCall
+from plain_call import FLOATS, FUNCTIONS, PlainCall, accumulator, binary_arguments
 from test_plain_ops import BASE, CASES, assert_is
 from torch import Tensor
 from torch.library import opcheck
 
 import torch_qconv_prepack as qconv
 
-ACCUMULATOR = (0.11, 30)
 DTYPES = (torch.uint8, torch.int8, *FLOATS)
-
-
-def accumulator(call: PlainCall, dtype: torch.dtype, seed: int = 5) -> tuple[Tensor, Tensor]:
-    """A tensor to add, and its real numbers."""
-    generator = torch.Generator().manual_seed(seed)
-    shape = call.real().shape
-    if dtype in FLOATS:
-        tensor = (torch.randn(shape, generator=generator) * 3).to(dtype)
-        return tensor, tensor.double()
-    low = -128 if dtype == torch.int8 else 0
-    tensor = torch.randint(low, low + 256, shape, generator=generator).to(dtype)
-    return tensor, (tensor.double() - ACCUMULATOR[1]) * ACCUMULATOR[0]
-
-
-def binary_arguments(
-    call: PlainCall, weight: Tensor, addend: Tensor, attribute: str, unary: str | None
-) -> list[Any]:
-    quantization = (1.0, 0) if addend.dtype in FLOATS else ACCUMULATOR
-    function = [None, [], ""] if unary is None else call.but(attr=unary).function
-    return [*call.arguments(weight, addend), *quantization, attribute, 1, *function]
 
 
 @pytest.mark.parametrize("attribute", ["sum", "sum_relu", "add", "add_relu"])
