@@ -10,6 +10,7 @@ from typing import Final
 
 import torch
 
+from torch_qconv_prepack import _stream_loading
 from torch_qconv_prepack._params import check_engine
 
 VARIABLE: Final = "TORCH_QCONV_ENABLE"
@@ -124,6 +125,7 @@ def _enter(function: str, engine: str | None) -> int:
         # object of a C++ class denies by two C++ exceptions: most of what a call costs. This is
         # torch's marker for "none", as this package's own classes have (_torch_function.py).
         torch.ScriptObject.__torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[attr-defined]
+        _stream_loading.install()
         return ticket
 
 
@@ -133,3 +135,4 @@ def _leave(ticket: int) -> None:
         _tickets.remove(ticket)
         if not _tickets:
             del torch.ScriptObject.__torch_function__  # type: ignore[attr-defined]
+            _stream_loading.remove()
