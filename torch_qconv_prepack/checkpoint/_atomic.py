@@ -31,7 +31,7 @@ def atomic_file(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
         FileExistsError: there is something at `path`, unless `overwrite`; also where it came there
             while the block ran.
     """
-    _remove_abandoned(path)
+    remove_abandoned(path)
     temporary, file = _create(path)
     try:
         with file:
@@ -69,8 +69,8 @@ def _create(path: Path) -> tuple[Path, BinaryIO]:
         file.close()
 
 
-def _remove_abandoned(path: Path) -> None:
-    """Remove what processes that died have left."""
+def remove_abandoned(path: Path) -> None:
+    """Remove what processes that died have left beside `path`."""
     if fcntl is None:
         return
     for temporary in path.parent.glob(f".{_escape(path.name)}.*{_SUFFIX}"):
