@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
 from typing import Final
 
 import torch
@@ -70,8 +69,21 @@ def disable() -> None:
             _ticket_of_process = None
 
 
-@contextmanager
-def enabled(engine: str | None = None) -> Iterator[None]:
+class _Enabled(ContextDecorator):
+    """What :func:`enabled` returns."""
+
+    def __init__(self, engine: str | None) -> None:
+        self._engine = engine
+        self._tickets: list[int] = []  # of the blocks that are open
+
+    def __enter__(self) -> None:
+        self._tickets.append(_enter("enabled", self._engine))
+
+    def __exit__(self, *error: object) -> None:
+        _leave(self._tickets.pop())
+
+
+def enabled(engine: str | None = None) -> _Enabled:
     """Turn drop-in mode on inside a ``with`` block.
 
     It is on for the whole process, other threads included, until the last block is left and
@@ -79,6 +91,9 @@ def enabled(engine: str | None = None) -> Iterator[None]:
 
     Args:
         engine: as in :func:`enable`. Of several, the one that came last counts.
+
+    Returns:
+        A context manager and decorator, which may be used any number of times.
 
     Raises:
         ValueError: no such engine or policy.
@@ -91,11 +106,7 @@ def enabled(engine: str | None = None) -> Iterator[None]:
         >>> qconv.describe(conv._packed_params).engine
         'fbgemm'
     """
-    ticket = _enter("enabled", engine)
-    try:
-        yield
-    finally:
-        _leave(ticket)
+    return _Enabled(engine)
 
 
 def is_enabled() -> bool:
