@@ -16,6 +16,7 @@ from typing import Any
 import ops
 import pytest
 import torch
+from bad_input import assert_raises
 from conv_case import ConvCase
 from quantized_networks import FORMS, image, quantized_eagerly
 from test_drop_in_switch import engine_that_packs, imported_with, off_before_and_after, packs_here
@@ -93,6 +94,18 @@ def test_a_function_is_decorated() -> None:
 
     assert [function(depth) for depth in (0, 3)] == ["qnnpack"] * 2
     assert not packs_here()
+
+
+def test_a_coroutine_function_is_decorated_and_a_generator_refused() -> None:
+    @qconv.enabled("qnnpack")
+    async def coroutine() -> str:
+        await asyncio.sleep(0)
+        return engine_that_packs()
+
+    assert asyncio.run(coroutine()) == "qnnpack"
+    assert not packs_here()
+    start = "enabled('fbgemm'): can decorate functions but no generators, got "
+    assert_raises(TypeError, start, lambda: qconv.enabled("fbgemm")(blocks))
 
 
 def test_another_thread_leaves_a_block() -> None:

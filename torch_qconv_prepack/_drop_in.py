@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import ContextDecorator
+from types import TracebackType
 from typing import Final
 
 import torch
 
 from torch_qconv_prepack import _stream_loading
+from torch_qconv_prepack._decorator import DecoratingContext
 from torch_qconv_prepack._params import check_engine
 
 VARIABLE: Final = "TORCH_QCONV_ENABLE"
@@ -69,17 +70,25 @@ def disable() -> None:
             _ticket_of_process = None
 
 
-class _Enabled(ContextDecorator):
+class _Enabled(DecoratingContext):
     """What :func:`enabled` returns."""
 
     def __init__(self, engine: str | None) -> None:
         self._engine = engine
         self._tickets: list[int] = []  # of the blocks that are open
 
+    def __repr__(self) -> str:
+        return "enabled()" if self._engine is None else f"enabled({self._engine!r})"
+
     def __enter__(self) -> None:
         self._tickets.append(_enter("enabled", self._engine))
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         _leave(self._tickets.pop())
 
 
@@ -93,7 +102,8 @@ def enabled(engine: str | None = None) -> _Enabled:
         engine: as in :func:`enable`. Of several, the one that came last counts.
 
     Returns:
-        A context manager and decorator, which may be used any number of times.
+        A context manager and decorator, for functions and coroutine functions, which may be used
+        any number of times.
 
     Raises:
         ValueError: no such engine or policy.
