@@ -15,6 +15,7 @@ from conv_case import ConvCase, ConvData
 from dynamic_reference import dynamic_conv
 from ops import named, op
 from signed import SHIFT, signed_copy, unsigned
+from sums import expected_sum
 from test_default_engine_defects import TRANSPOSED
 from test_qnnpack_defects import BEYOND, PADDED, requantized
 from test_stock_defects import WRONG
@@ -197,6 +198,23 @@ def test_adding_under_other_engines_than_onednn(engine: str) -> None:
     results = both(engine, refused(lambda: add(data.activation, zeros, packed(data), *arguments)))
     assert isinstance(results.off, RuntimeError)
     assert_matches(results.on, data.expected())
+
+
+@pytest.mark.parametrize("relu", [False, True], ids=["add", "add_relu"])
+def test_adding_its_own_input_under_onednn(relu: bool) -> None:
+    """PyTorch writes the sum over what is added, here while it still reads that."""
+    data = ConvCase("own-input", in_channels=16, out_channels=16, padding=(1,)).data()
+    add = op("conv2d_add_relu" if relu else "conv2d_add", "quantized")
+
+    def call() -> Tensor:
+        last = torch.channels_last  # in which PyTorch runs: it makes no copy
+        x = data.activation.clone().contiguous(memory_format=last)
+        return add(x, x, packed(data), data.output_scale, data.output_zero_point)
+
+    results = both("onednn", call)
+    expected = expected_sum(data, data.activation, relu)
+    assert compare(results.off, expected).worst > 10
+    assert_matches(results.on, expected)
 
 
 def test_no_bias_stays_none_under_qnnpack() -> None:

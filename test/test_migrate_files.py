@@ -144,6 +144,16 @@ def test_process_that_is_killed_leaves_no_half_file(
     assert len(read_migrated(target).records) == 1
 
 
+def test_name_that_a_killed_process_had_no_time_to_take_back_is_removed(tmp_path: Path) -> None:
+    target, left = tmp_path / "new.pth", tmp_path / ".new.pth.0123456789abcdef.partial"
+    migrate(OLD, target)
+    whole = target.read_bytes()
+    os.link(target, left)
+    (migration,) = migrate(OLD, target)
+    assert migration.status == "already done"
+    assert content(tmp_path) == {"new.pth": whole}
+
+
 def test_the_second_of_two_writers_is_refused(tmp_path: Path) -> None:
     target = tmp_path / "new.pth"
 

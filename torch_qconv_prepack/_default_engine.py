@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import functools
-import inspect
 import os
-from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 import torch
 
+from torch_qconv_prepack._decorator import DecoratingContext
 from torch_qconv_prepack._library import LIBRARY
 
 VARIABLE: Final = "TORCH_QCONV_ENGINE"
 _NONE: Final = -1
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 
 # Engines are known to the callback by their index in this list.
 _names: Final = tuple(torch.ops.torch_qconv_prepack._engine_names())
@@ -50,7 +45,7 @@ _open_blocks: ContextVar[tuple[tuple[EngineContext, Token[int]], ...]] = Context
 )
 
 
-class EngineContext:
+class EngineContext(DecoratingContext):
     """What :func:`engine` returns: a context manager and decorator, made once, used any number of
     times, nested in itself and from several threads at once."""
 
@@ -81,33 +76,6 @@ class EngineContext:
             )
         _current.reset(blocks[-1][1])
         _open_blocks.set(blocks[:-1])
-
-    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
-        """Return ``function``, run inside a block of its own at each call."""
-        if (
-            not callable(function)
-            or inspect.isclass(function)
-            or inspect.isgeneratorfunction(function)
-            or inspect.isasyncgenfunction(function)
-        ):
-            # The bodies of generators run in between their callers' statements, where the engine
-            # would leak to the callers.
-            raise TypeError(f"{self}: can decorate functions but no generators, got {function!r}")
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def coroutine(*args: Any, **kwargs: Any) -> Any:
-                with self:
-                    return await function(*args, **kwargs)
-
-            return coroutine  # type: ignore[return-value]
-
-        @functools.wraps(function)
-        def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            with self:
-                return function(*args, **kwargs)
-
-        return wrapper
 
 
 def engine(name: str) -> EngineContext:

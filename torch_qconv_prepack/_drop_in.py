@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Final
 
 import torch
 
+from torch_qconv_prepack import _stream_loading
+from torch_qconv_prepack._decorator import DecoratingContext
 from torch_qconv_prepack._params import check_engine
 
 VARIABLE: Final = "TORCH_QCONV_ENABLE"
@@ -69,8 +70,29 @@ def disable() -> None:
             _ticket_of_process = None
 
 
-@contextmanager
-def enabled(engine: str | None = None) -> Iterator[None]:
+class _Enabled(DecoratingContext):
+    """What :func:`enabled` returns."""
+
+    def __init__(self, engine: str | None) -> None:
+        self._engine = engine
+        self._tickets: list[int] = []  # of the blocks that are open
+
+    def __repr__(self) -> str:
+        return "enabled()" if self._engine is None else f"enabled({self._engine!r})"
+
+    def __enter__(self) -> None:
+        self._tickets.append(_enter("enabled", self._engine))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _leave(self._tickets.pop())
+
+
+def enabled(engine: str | None = None) -> _Enabled:
     """Turn drop-in mode on inside a ``with`` block.
 
     It is on for the whole process, other threads included, until the last block is left and
@@ -78,6 +100,10 @@ def enabled(engine: str | None = None) -> Iterator[None]:
 
     Args:
         engine: as in :func:`enable`. Of several, the one that came last counts.
+
+    Returns:
+        A context manager and decorator, for functions and coroutine functions, which may be used
+        any number of times.
 
     Raises:
         ValueError: no such engine or policy.
@@ -90,11 +116,7 @@ def enabled(engine: str | None = None) -> Iterator[None]:
         >>> qconv.describe(conv._packed_params).engine
         'fbgemm'
     """
-    ticket = _enter("enabled", engine)
-    try:
-        yield
-    finally:
-        _leave(ticket)
+    return _Enabled(engine)
 
 
 def is_enabled() -> bool:
@@ -124,6 +146,7 @@ def _enter(function: str, engine: str | None) -> int:
         # object of a C++ class denies by two C++ exceptions: most of what a call costs. This is
         # torch's marker for "none", as this package's own classes have (_torch_function.py).
         torch.ScriptObject.__torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[attr-defined]
+        _stream_loading.install()
         return ticket
 
 
@@ -133,3 +156,4 @@ def _leave(ticket: int) -> None:
         _tickets.remove(ticket)
         if not _tickets:
             del torch.ScriptObject.__torch_function__  # type: ignore[attr-defined]
+            _stream_loading.remove()

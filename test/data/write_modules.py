@@ -66,9 +66,10 @@ def module_class(op):
 def write(folder, file):
     torch.manual_seed(sum(map(ord, file)))
     name, kind = file.split(".")[:-2], file.split(".")[-2]
-    # PyTorch 1.4 and 1.5 can write state_dicts as zip archives, but do so only when asked.
-    zipped = {"_use_new_zipfile_serialization": True} if name[-1] == "zip" else {}
-    name = [part for part in name if part != "zip"]
+    # PyTorch 1.4 and 1.5 can write state_dicts as zip archives, but do so only when asked; later
+    # ones can write the container before that.
+    container = name.pop() if name[-1] in ("zip", "stream") else None
+    zipped = {} if container is None else {"_use_new_zipfile_serialization": container == "zip"}
     op, config, scheme, bias = name[:4]
     wzp, transposed, dims = int("wzp" in name), "transpose" in op, int(op.split("d")[0][-1])
     torch.backends.quantized.engine = name[-1]

@@ -31,7 +31,7 @@ def atomic_file(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
         FileExistsError: there is something at `path`, unless `overwrite`; also where it came there
             while the block ran.
     """
-    _remove_abandoned(path)
+    remove_abandoned(path)
     temporary, file = _create(path)
     try:
         with file:
@@ -69,18 +69,18 @@ def _create(path: Path) -> tuple[Path, BinaryIO]:
         file.close()
 
 
-def _remove_abandoned(path: Path) -> None:
-    """Remove what processes that died have left."""
-    if fcntl is None:
-        return
-    for temporary in path.parent.glob(f".{_escape(path.name)}.*{_SUFFIX}"):
-        with contextlib.suppress(OSError), open(temporary, "r+b") as file:
-            if _lock(file):
-                temporary.unlink(missing_ok=True)
-
-
-def _escape(name: str) -> str:
-    return "".join(f"[{char}]" if char in "*?[" else char for char in name)
+def remove_abandoned(path: Path) -> None:
+    """Remove what processes that died have left beside `path`."""
+    names: list[str] = []
+    if fcntl is not None:
+        with contextlib.suppress(OSError):  # no such folder: for whoever creates the file to tell
+            names = os.listdir(path.parent)
+    for name in names:
+        if name.startswith(f".{path.name}.") and name.endswith(_SUFFIX):
+            temporary = path.with_name(name)
+            with contextlib.suppress(OSError), open(temporary, "r+b") as file:
+                if _lock(file):
+                    temporary.unlink(missing_ok=True)
 
 
 def _lock(file: BinaryIO) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from torch_qconv_prepack._dependencies import MissingDependencyError
 
-from ._atomic import atomic_file
+from ._atomic import atomic_file, remove_abandoned
 from ._decode import checked
 from ._migrated import SUFFIXES, Kind, write_tensors
 from ._named_tensors import to_tensors
@@ -187,6 +187,7 @@ class _Work:
         return Migration(source, target, "migrated", len(records))
 
     def _already_done(self, source: Path, target: Path, facts: dict[str, Any]) -> Migration:
+        remove_abandoned(target)  # a process may die when it has published its file
         try:
             found = read_migrated(target)
         except ValueError as error:

@@ -54,12 +54,15 @@ def is_stream(file: BinaryIO) -> bool:
 
 
 class Stream(Container):
-    """A stream of pickles and storages."""
+    """A stream of pickles and storages, which begins at `start`.
 
-    def __init__(self, file: BinaryIO) -> None:
+    `has_weights`: whether a storage may be the weight of a quantized convolution.
+    """
+
+    def __init__(self, file: BinaryIO, start: int = 0) -> None:
         self._file = file
         self.size = file.seek(0, os.SEEK_END)
-        file.seek(0)
+        file.seek(start)
         pickles = _Window(file, self.size)
         if parse(pickles) != _MAGIC:
             raise OtherFileError(
@@ -72,7 +75,10 @@ class Stream(Container):
         persistent_ids: list[PersistentId] = []
         self._tree = parse(pickles, persistent_ids)
         keys = parse(pickles)
-        self._places = self._find_storages(keys, _item_sizes(persistent_ids))
+        sizes = _item_sizes(persistent_ids)
+        self._in_order = list(sizes)
+        self.has_weights = any(map(_is_of_weight, persistent_ids))
+        self._places = self._find_storages(keys, sizes)
         self._storages: dict[str, torch.Tensor] = {}
 
     def pickles(self) -> Iterator[Pickle]:
@@ -81,6 +87,16 @@ class Stream(Container):
 
     def storage(self, folder: str, key: str, dtype: torch.dtype, count: int) -> torch.Tensor:
         """Return the elements of one of the storages."""
+        data = check_storage(key, self._read(key), dtype, count)
+        if sys.byteorder == "big":
+            data = data.reshape(-1, dtype.itemsize).flip(1).flatten()
+        return data
+
+    def storages(self) -> list[torch.Tensor]:
+        """Return the bytes of all storages, in the order in which the object tree names them."""
+        return [self._read(key) for key in self._in_order]
+
+    def _read(self, key: str) -> torch.Tensor:
         data = self._storages.get(key)
         if data is None:
             if key not in self._places:
@@ -89,9 +105,6 @@ class Stream(Container):
             self._file.seek(offset)
             data = read_bytes(self._file, nbytes, f"storage {show(key)}")
             self._storages[key] = data
-        data = check_storage(key, data, dtype, count)
-        if sys.byteorder == "big":
-            data = data.reshape(-1, dtype.itemsize).flip(1).flatten()
         return data
 
     def _find_storages(
@@ -142,6 +155,14 @@ def _item_sizes(persistent_ids: list[PersistentId]) -> dict[str, int]:
             case _:
                 raise FormatError(f"expected a storage or a module, got {show(identity.value)}")
     return sizes
+
+
+def _is_of_weight(identity: PersistentId) -> bool:
+    match identity.value:
+        case ("storage", Global("torch.QInt8Storage"), *_):
+            return True
+        case _:
+            return False
 
 
 class _Window:

@@ -14,11 +14,18 @@ from typing import Any, Protocol
 
 from ._nodes import FormatError, Global, Node, OpaqueKey, PersistentId, show
 
-# A large model's pickle has some 100,000 opcodes; each makes at most one small Python object.
+# A large model's pickle has some 100,000 opcodes; each makes at most one small Python object. Those
+# that hold others take up to 300 bytes each, for an opcode of one byte.
 MAX_OPCODES = 5_000_000
+MAX_OBJECTS = 1_000_000
 _MAX_NAME = 1000
 
 _ORDERED_DICT = "collections.OrderedDict"
+_SET, _FROZENSET = Global("builtins.set"), Global("builtins.frozenset")
+_MAKES_OBJECT = frozenset(
+    "EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 TUPLE EMPTY_LIST EMPTY_DICT EMPTY_SET FROZENSET GLOBAL "
+    "STACK_GLOBAL REDUCE NEWOBJ NEWOBJ_EX BINPERSID".split()
+)
 
 
 class Readable(Protocol):
@@ -37,15 +44,22 @@ def parse(data: bytes | Readable, persistent_ids: list[PersistentId] | None = No
         persistent_ids: gets every persistent id of the pickle.
 
     Raises:
-        FormatError: the pickle is malformed, uses an opcode that PyTorch does not write, or has
-            more than MAX_OPCODES opcodes.
+        FormatError: the pickle is malformed, uses an opcode that PyTorch does not write, has more
+            than MAX_OPCODES opcodes, or makes more than MAX_OBJECTS objects.
     """
     machine = _Machine([] if persistent_ids is None else persistent_ids)
+    objects = 0
     try:
         source: Any = data
         for count, (opcode, argument, position) in enumerate(pickletools.genops(source)):
             if count >= MAX_OPCODES:
                 raise FormatError(f"pickle must have at most {MAX_OPCODES} opcodes, got more")
+            objects += opcode.name in _MAKES_OBJECT
+            if objects > MAX_OBJECTS:
+                raise FormatError(
+                    f"pickle must make at most {MAX_OBJECTS} tuples, lists, dicts and objects, "
+                    "got more"
+                )
             try:
                 machine.step(opcode.name, argument)
             except (IndexError, KeyError):
@@ -102,9 +116,9 @@ class _Machine:
             case "EMPTY_DICT":
                 stack.append({})
             case "EMPTY_SET":
-                stack.append(Node(Global("builtins.set"), ()))
+                stack.append(Node(_SET, ()))
             case "FROZENSET":
-                stack.append(Node(Global("builtins.frozenset"), (), items=self.pop_to_mark()))
+                stack.append(Node(_FROZENSET, (), items=self.pop_to_mark()))
             case "APPEND":
                 _extend(stack[-2], self.pop(1))
             case "APPENDS" | "ADDITEMS":
