@@ -86,8 +86,11 @@ class ReadOnly:
         self.tell, self.seek = file.tell, file.seek
 
 
+PLACES = {"none": None, "cpu": "cpu", "mapping": {"cpu": "cpu"}, "function": lambda *_: None}
+
+
 @pytest.mark.parametrize("kind", ["path", "bytes", "behind other bytes", "read only"])
-@pytest.mark.parametrize("place", [None, "cpu", {"cpu": "cpu"}, lambda *_: None], ids=str)
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 def test_files_and_places(tmp_path: Path, kind: str, place: Any) -> None:
     data = PLAIN.data()
     with qconv.enabled():
