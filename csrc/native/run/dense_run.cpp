@@ -28,13 +28,11 @@ constexpr int64_t kFewestColumns = 32;
 constexpr int64_t kEnoughRows = 8;
 // What the ends of a part's rows cost, in columns: pixels that fill no tile.
 constexpr double kLostColumns = 8;
-// Pixels that kernels of all sets compute together, or a divisor.
-constexpr int64_t kTilePixels = 16;
 // For which sums of activations are kept, where weights have zero points.
 constexpr int64_t kMostSummedPixels = 16384;
 // Bytes a microsecond, about: weights that come from beyond the second-level cache, and windows
 // that are copied.
-constexpr double kWeightSpeed = 30e3;
+constexpr double kWeightSpeed = 60e3;
 constexpr double kCopySpeed = 15e3;
 
 class DenseRun {
@@ -99,12 +97,10 @@ class DenseRun {
     work.block_microseconds =
         static_cast<double>(run_.phases.at(0).phase.layout.block_bytes()) / kWeightSpeed;
     in_place_ ? plan_in_place(work) : plan_windows(work);
-    split_ = split_work(work, threads_);
     // Pairs of blocks, as kernels take them. Of several groups, parts are whole ones.
-    split_.blocks_per_part += split_.blocks_per_part % 2;
-    if (run_.packed.layout.groups > 1) {
-      split_.blocks_per_part = round_up(split_.blocks_per_part, run_.packed.layout.blocks);
-    }
+    const Layout& layout = run_.packed.layout;
+    work.block_multiple = layout.groups > 1 ? layout.blocks : 2;
+    split_ = split_work(work, threads_);
     return true;
   }
 
@@ -112,8 +108,6 @@ class DenseRun {
     work.most_rows = work.rows;
     work.most_columns = work.columns;
     if (in_place_->is_flat()) {
-      // Every pixel is a row.
-      work.row_multiple = kTilePixels;
       if (run_.plan.weight_zero_points != nullptr) {
         work.most_rows = std::min(work.rows, kMostSummedPixels);
       }

@@ -86,6 +86,10 @@ class DepthwiseRun {
     work.most_columns = work.columns;
     work.row_multiple = kRowsTogether;
     work.microseconds = run_microseconds(run_);
+    // The first rows of a part cost as much again: their input isn't in registers and caches yet.
+    const Convolution conv = run_.phases.at(0).phase.conv;
+    work.overlap = (conv.kernel[1] - 1) * conv.dilation[1] / conv.stride[1];
+    work.row_microseconds = work.microseconds / static_cast<double>(work.planes * work.rows);
     split_ = split_work(work, threads_);
     return true;
   }

@@ -9,7 +9,7 @@ namespace {
 // (2 to 16 threads, libgomp), waits for its slowest thread, and finds the activation and the
 // output's memory in caches of other cores.
 double least_gain(int threads) {
-  return 8 + 0.75 * threads;
+  return 3 + 0.75 * threads;
 }
 
 }  // namespace

@@ -19,10 +19,11 @@ struct Work {
   int64_t rows = 1;
   int64_t columns = 1;
   int64_t blocks = 1;
-  // A part has at most so many, and rows of a number divisible by this if its plane has more.
-  int64_t most_rows = 1;
+  int64_t most_rows = 1;  // of a part
   int64_t most_columns = 1;
+  // Parts have multiples of so many, or what is left.
   int64_t row_multiple = 1;
+  int64_t block_multiple = 1;
   double microseconds = 0;  // of all on one thread
   // And of each part beside its share of that: for each of its blocks, whose weights are read, and
   // for each whole row that is copied, which are `overlap` more than its rows.
