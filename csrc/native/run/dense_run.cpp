@@ -30,9 +30,10 @@ constexpr int64_t kEnoughRows = 8;
 constexpr double kLostColumns = 8;
 // For which sums of activations are kept, where weights have zero points.
 constexpr int64_t kMostSummedPixels = 16384;
-// Bytes a microsecond, about: weights that come from beyond the second-level cache, and windows
-// that are copied.
-constexpr double kWeightSpeed = 60e3;
+constexpr int64_t kCacheLine = 64;
+// Bytes a microsecond, about: what comes from beyond the second-level cache, and windows that are
+// copied.
+constexpr double kReadSpeed = 60e3;
 constexpr double kCopySpeed = 15e3;
 
 class DenseRun {
@@ -95,11 +96,13 @@ class DenseRun {
     }
     work.microseconds = run_microseconds(run_);
     work.block_microseconds =
-        static_cast<double>(run_.phases.at(0).phase.layout.block_bytes()) / kWeightSpeed;
+        static_cast<double>(run_.phases.at(0).phase.layout.block_bytes()) / kReadSpeed;
     in_place_ ? plan_in_place(work) : plan_windows(work);
-    // Pairs of blocks, as kernels take them. Of several groups, parts are whole ones.
+    // Pairs of blocks, as kernels take them, and whole cache lines of the output, which threads
+    // would take from each other. Of several groups, parts are whole ones.
     const Layout& layout = run_.packed.layout;
-    work.block_multiple = layout.groups > 1 ? layout.blocks : 2;
+    const int64_t line_blocks = kCacheLine / (kBlockColumns * run_.plan.output_bytes());
+    work.block_multiple = layout.groups > 1 ? layout.blocks : std::max<int64_t>(line_blocks, 2);
     split_ = split_work(work, threads_);
     return true;
   }
@@ -107,6 +110,8 @@ class DenseRun {
   void plan_in_place(Work& work) const {
     work.most_rows = work.rows;
     work.most_columns = work.columns;
+    work.row_microseconds =
+        static_cast<double>(work.columns * run_.packed.conv.in_channels) / kReadSpeed;
     if (in_place_->is_flat()) {
       if (run_.plan.weight_zero_points != nullptr) {
         work.most_rows = std::min(work.rows, kMostSummedPixels);

@@ -12,9 +12,9 @@ constexpr int64_t kFewestColumns = 16;
 // Parts for each thread, if they cost little, and take so long that a thread that starts late, by a
 // few microseconds, doesn't lose any: its caches hold what they read.
 constexpr int64_t kMostPartsPerThread = 4;
-constexpr double kLeastMicroseconds = 8;
+constexpr double kLeastMicroseconds = 4;
 // How much of a part's time the last thread still needs when the others are done.
-constexpr double kUnfinished = 0.25;
+constexpr double kUnfinished = 0.5;
 
 double part_microseconds(const WorkSplit& split) {
   const Work& work = split.work;
@@ -95,12 +95,12 @@ WorkSplit split_work(const Work& work, int threads) {
   }
   const auto affordable = static_cast<int64_t>(work.microseconds / (threads * kLeastMicroseconds));
   const int64_t most_of_thread = std::clamp<int64_t>(affordable, 1, kMostPartsPerThread);
-  const int64_t most_block_parts = std::min<int64_t>(work.blocks, threads);
+  const int64_t most_block_parts =
+      std::min<int64_t>(ceil_divide(work.blocks, work.block_multiple), threads);
   for (int64_t block_parts = 1; block_parts <= most_block_parts;
        block_parts += 1 + block_parts / 4) {
-    split.blocks_per_part =
-        round_up(ceil_divide(work.blocks, block_parts), work.block_multiple);
-    for (int64_t of_thread = 1; of_thread <= most_of_thread; ++of_thread) {
+    split.blocks_per_part = round_up(ceil_divide(work.blocks, block_parts), work.block_multiple);
+    for (int64_t of_thread = 1; of_thread <= most_of_thread; of_thread *= 2) {
       cut_planes(split, ceil_divide(of_thread * threads, work.planes * block_parts));
       consider(split);
     }
