@@ -17,77 +17,135 @@ double unsigned_zero_point(const RunInput& input) {
 }
 
 // Channels that are looked at together.
-constexpr int64_t kChunk = 64;
+constexpr int64_t kChunk = 256;
 
-// Some channels' numbers, in an order that vectors can be computed from.
-struct Factors {
-  double scale[kChunk];
-  double weight_sum[kChunk];  // of (weight - zero point)
-  float bias[kChunk];
+// What the factors of a call have in common.
+struct Common {
+  double ratio;    // of the input's scale to the unit of the factors
+  double inverse;  // of that unit
+  double shift;
+  double negated_zero_point;
+  float most_multiplier;
+  float most_offset;
+
+  Common(const RunInput& input, const FloatBounds& bounds)
+      : ratio(input.scale / bounds.unit),
+        inverse(1 / bounds.unit),
+        shift(bounds.shift),
+        negated_zero_point(-unsigned_zero_point(input)),
+        most_multiplier(bounds.most_multiplier),
+        most_offset(bounds.most_offset) {}
 };
 
-void load_factors(const PackedView& packed, int64_t first, int64_t count, Factors& factors) {
-  const double depth =
-      static_cast<double>(packed.conv.in_channels_per_group() * packed.conv.taps());
-  if (packed.scale_count == 1) {
-    std::fill_n(factors.scale, count, packed.scale(0));
-  } else if (packed.float_scales != nullptr) {
-    std::copy_n(packed.float_scales + first, count, factors.scale);
-  } else {
-    std::copy_n(packed.double_scales + first, count, factors.scale);
-  }
-  if (packed.column_sums == nullptr) {
-    std::fill_n(factors.weight_sum, count, 0.0);
-  } else {
-    std::copy_n(packed.column_sums + first, count, factors.weight_sum);
-  }
-  if (packed.column_sums != nullptr && packed.zero_points != nullptr) {
-    for (int64_t i = 0; i < count; ++i) {
-      factors.weight_sum[i] -= depth * packed.zero_point(first + i);
-    }
-  }
-  if (packed.bias != nullptr) {
-    std::copy_n(packed.bias + first, count, factors.bias);
-  } else {
-    std::fill_n(factors.bias, count, 0.0F);
-  }
-}
-
-// Calls use(first channel, channels, their numbers).
-template <typename Use>
-void for_each_chunk(const PackedView& packed, const Use& use) {
-  const int64_t channels = packed.conv.out_channels;
-  for (int64_t first = 0; first < channels; first += kChunk) {
-    const int64_t count = std::min(kChunk, channels - first);
-    Factors factors;
-    load_factors(packed, first, count, factors);
-    use(first, count, factors);
-  }
-}
-
-// Layers of thousands of channels are requantized at every call: with vectors that is a matter of
-// nanoseconds. Results don't depend on their width. Returns whether all are within the bounds.
-QCONV_VECTOR_CLONES bool fill_table(
-    const Factors& factors, int64_t count, const FloatBounds& bounds, double input_scale,
-    double negated_zero_point, float* __restrict__ multiplier, float* __restrict__ offset) {
-  const double ratio = input_scale / bounds.unit;
-  const double inverse = 1 / bounds.unit;
-  const double constant = bounds.shift;
+// Of some channels; weight_sum: of (weight - zero point). Returns whether all are within the
+// bounds.
+template <typename Scale, typename Sum>
+inline __attribute__((always_inline)) bool fill(
+    const Scale* scale, const Sum* weight_sum, const float* bias, int64_t count,
+    const Common& common, float* __restrict__ multiplier, float* __restrict__ offset) {
+  const auto [ratio, inverse, shift, negated_zero_point, most_multiplier, most_offset] = common;
   for (int64_t i = 0; i < count; ++i) {
-    const double factor = factors.scale[i] * ratio;
-    const double shift = negated_zero_point * factors.weight_sum[i] * factor;
+    const double factor = scale[i] * ratio;
+    const double zero_point_shift = negated_zero_point * weight_sum[i] * factor;
     multiplier[i] = static_cast<float>(factor);
-    offset[i] = static_cast<float>(shift + factors.bias[i] * inverse + constant);
+    offset[i] = static_cast<float>(zero_point_shift + bias[i] * inverse + shift);
   }
   // Written so that a NaN is outside.
-  const float most_multiplier = bounds.most_multiplier;
-  const float most_offset = bounds.most_offset;
   int outside = 0;
   for (int64_t i = 0; i < count; ++i) {
     outside |= static_cast<int>(!(multiplier[i] <= most_multiplier)) |
         static_cast<int>(!(std::abs(offset[i]) <= most_offset));
   }
   return outside == 0;
+}
+
+// Layers of thousands of channels are requantized at every call: with vectors that is a matter of
+// nanoseconds. Results don't depend on their width.
+QCONV_VECTOR_CLONES bool fill_table(
+    const double* scale, const double* weight_sum, const float* bias, int64_t count,
+    const Common& common, float* multiplier, float* offset) {
+  return fill(scale, weight_sum, bias, count, common, multiplier, offset);
+}
+
+// The same from numbers as packed buffers hold them.
+QCONV_VECTOR_CLONES bool fill_table(
+    const double* scale, const int32_t* weight_sum, const float* bias, int64_t count,
+    const Common& common, float* multiplier, float* offset) {
+  return fill(scale, weight_sum, bias, count, common, multiplier, offset);
+}
+
+QCONV_VECTOR_CLONES bool fill_table(
+    const float* scale, const int32_t* weight_sum, const float* bias, int64_t count,
+    const Common& common, float* multiplier, float* offset) {
+  return fill(scale, weight_sum, bias, count, common, multiplier, offset);
+}
+
+// Some channels' numbers in float64.
+struct Factors {
+  double scale[kChunk];
+  double weight_sum[kChunk];
+  float bias[kChunk];
+};
+
+void load_factors(const PackedView& packed, int64_t first, int64_t count, Factors& factors) {
+  const double depth =
+      static_cast<double>(packed.conv.in_channels_per_group() * packed.conv.taps());
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t channel = first + i;
+    factors.scale[i] = packed.scale(channel);
+    factors.weight_sum[i] = packed.column_sums == nullptr
+        ? 0
+        : packed.column_sums[channel] - depth * packed.zero_point(channel);
+    factors.bias[i] = packed.bias == nullptr ? 0 : packed.bias[channel];
+  }
+}
+
+// Calls use(first channel, channels) for all of them.
+template <typename Use>
+void for_each_chunk(const PackedView& packed, const Use& use) {
+  const int64_t channels = packed.conv.out_channels;
+  for (int64_t first = 0; first < channels; first += kChunk) {
+    use(first, std::min(kChunk, channels - first));
+  }
+}
+
+// From weights without zero points, whose scales are these.
+template <typename Scale>
+bool fill_tables(
+    const PackedView& packed, const Scale* packed_scales, const Common& common, float* multiplier,
+    float* offset) {
+  static constexpr float kNoBias[kChunk] = {};
+  const bool one_scale = packed.scale_count == 1;
+  Scale scales[kChunk];
+  if (one_scale) {
+    std::fill_n(scales, std::min(kChunk, packed.conv.out_channels), packed_scales[0]);
+  }
+  bool within = true;
+  for_each_chunk(packed, [&](int64_t first, int64_t count) {
+    within &= fill_table(
+        one_scale ? scales : packed_scales + first, packed.column_sums + first,
+        packed.bias == nullptr ? kNoBias : packed.bias + first, count, common, multiplier + first,
+        offset + first);
+  });
+  return within;
+}
+
+// Returns whether all are within the bounds.
+bool fill_tables(const PackedView& packed, const Common& common, float* multiplier, float* offset) {
+  if (packed.column_sums != nullptr && packed.zero_points == nullptr) {
+    return packed.float_scales != nullptr
+        ? fill_tables(packed, packed.float_scales, common, multiplier, offset)
+        : fill_tables(packed, packed.double_scales, common, multiplier, offset);
+  }
+  bool within = true;
+  for_each_chunk(packed, [&](int64_t first, int64_t count) {
+    Factors factors;
+    load_factors(packed, first, count, factors);
+    within &= fill_table(
+        factors.scale, factors.weight_sum, factors.bias, count, common, multiplier + first,
+        offset + first);
+  });
+  return within;
 }
 
 // Of each phase, and of outputs that are in none.
@@ -125,16 +183,12 @@ FloatFactors float_factors(
   const int64_t readable = readable_channels(channels);
   const int64_t tables = tables_of(packed, phases);
   auto* const memory = table_memory<float>(tables * 2 * readable);
+  const Common common(input, bounds);
   bool within = true;
   for (int64_t i = 0; i < tables; ++i) {
     float* const multiplier = memory + i * 2 * readable;
     float* const offset = multiplier + readable;
-    for_each_chunk(
-        view_of(packed, phases, i), [&](int64_t first, int64_t count, const Factors& factors) {
-          within &= fill_table(
-              factors, count, bounds, input.scale, -unsigned_zero_point(input), multiplier + first,
-              offset + first);
-        });
+    within &= fill_tables(view_of(packed, phases, i), common, multiplier, offset);
     std::fill(multiplier + channels, multiplier + readable, 0.0F);
     std::fill(offset + channels, offset + readable, 0.0F);
   }
@@ -150,15 +204,17 @@ DoubleFactors double_factors(
     double* const zero_point_sum = memory + i * 3 * readable;
     double* const scale = zero_point_sum + readable;
     double* const bias = scale + readable;
-    for_each_chunk(
-        view_of(packed, phases, i), [&](int64_t first, int64_t count, const Factors& factors) {
-          for (int64_t c = 0; c < count; ++c) {
-            // What takes the activation's zero point off.
-            zero_point_sum[first + c] = -unsigned_zero_point(input) * factors.weight_sum[c];
-            scale[first + c] = input.scale * factors.scale[c];
-            bias[first + c] = factors.bias[c];
-          }
-        });
+    const PackedView view = view_of(packed, phases, i);
+    for_each_chunk(view, [&](int64_t first, int64_t count) {
+      Factors factors;
+      load_factors(view, first, count, factors);
+      for (int64_t c = 0; c < count; ++c) {
+        // What takes the activation's zero point off.
+        zero_point_sum[first + c] = -unsigned_zero_point(input) * factors.weight_sum[c];
+        scale[first + c] = input.scale * factors.scale[c];
+        bias[first + c] = factors.bias[c];
+      }
+    });
   }
   return {memory, memory + readable, memory + 2 * readable, 3 * readable};
 }
