@@ -10,10 +10,32 @@ namespace {
 // Output rows at a time, so that the copies stay small.
 constexpr int64_t kRows = 16;
 
+// Without zeros in what was there already.
+template <typename Value>
+void grow(std::vector<Value>& values, int64_t count) {
+  if (static_cast<int64_t>(values.size()) < count) {
+    values.resize(static_cast<size_t>(count));
+  }
+}
+
+// Copies `bytes` of each pixel. A vector of 16 is moved at once where it stays among the bytes of
+// the pixels on either side, and what it takes too many doesn't matter: `to` has room for it
+// between pixels, or the next pixel is written over it.
 void copy_pixels(
     const uint8_t* from, int64_t from_stride, uint8_t* to, int64_t to_stride, int64_t pixels,
-    int64_t bytes) {
-  for (int64_t i = 0; i < pixels; ++i) {
+    int64_t bytes, bool to_has_room) {
+  const auto vectors_along = [&](int64_t stride) {
+    const int64_t all = (pixels - 1) * stride + bytes;
+    return all < kNarrowChannels ? 0 : (all - kNarrowChannels) / stride + 1;
+  };
+  int64_t i = 0;
+  if (bytes <= kNarrowChannels && (to_has_room || to_stride == bytes)) {
+    const int64_t vectors = std::min(vectors_along(from_stride), vectors_along(to_stride));
+    for (; i < vectors; ++i) {
+      std::memcpy(to + i * to_stride, from + i * from_stride, kNarrowChannels);
+    }
+  }
+  for (; i < pixels; ++i) {
     std::memcpy(to + i * to_stride, from + i * from_stride, static_cast<size_t>(bytes));
   }
 }
@@ -28,10 +50,8 @@ void depthwise_narrow(const DepthwiseArguments& arguments, DepthwiseKernel kerne
   const int64_t row_bytes = arguments.input_columns * kNarrowChannels;
   const int64_t output_row_bytes = arguments.output_columns * kNarrowChannels * element;
   const int64_t most_input_rows = (most_rows - 1) * arguments.row_step + arguments.kernel_rows;
-  memory.resize(
-      static_cast<size_t>(
-          kNarrowChannels + most_input_rows * row_bytes + most_rows * output_row_bytes));
-  rows.resize(static_cast<size_t>(most_input_rows));
+  grow(memory, kNarrowChannels + most_input_rows * row_bytes + most_rows * output_row_bytes);
+  grow(rows, most_input_rows);
   uint8_t* const zeros = memory.data();
   uint8_t* const input = zeros + kNarrowChannels;
   uint8_t* const output = input + most_input_rows * row_bytes;
@@ -44,7 +64,7 @@ void depthwise_narrow(const DepthwiseArguments& arguments, DepthwiseKernel kerne
   narrow.output = output;
   narrow.output_pixel_stride = kNarrowChannels;
   narrow.output_row_stride = arguments.output_columns * kNarrowChannels;
-  copy_pixels(arguments.zero_point_pixel, 0, zeros, 0, 1, arguments.channels);
+  std::memcpy(zeros, arguments.zero_point_pixel, static_cast<size_t>(arguments.channels));
   for (int64_t first = 0; first < arguments.output_rows; first += kRows) {
     narrow.output_rows = std::min(kRows, arguments.output_rows - first);
     const int64_t input_rows =
@@ -56,7 +76,7 @@ void depthwise_narrow(const DepthwiseArguments& arguments, DepthwiseKernel kerne
       if (from != nullptr) {
         copy_pixels(
             from, arguments.input_pixel_stride, to, kNarrowChannels, arguments.input_columns,
-            arguments.channels);
+            arguments.channels, true);
       }
     }
     kernel(narrow);
@@ -66,7 +86,7 @@ void depthwise_narrow(const DepthwiseArguments& arguments, DepthwiseKernel kerne
           static_cast<uint8_t*>(arguments.output) +
               (first + i) * arguments.output_row_stride * element,
           arguments.output_pixel_stride * element, arguments.output_columns,
-          arguments.channels * element);
+          arguments.channels * element, false);
     }
   }
 }

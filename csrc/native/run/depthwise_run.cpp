@@ -24,6 +24,9 @@ constexpr int64_t kBlockChannels = 64;
 constexpr int64_t kLargestInput = 256 * 1024;
 // Kernels like to compute so many rows at a time.
 constexpr int64_t kRowsTogether = 2;
+// Of a single row: channels of the smallest pieces, and columns that each must have.
+constexpr int64_t kPieceChannels = 16;
+constexpr int64_t kFewestColumns = 16;
 
 // Rows of output whose input rows coincide: of a convolution dilated by 2, all even ones and all
 // odd ones. They are computed by calls of their own, as a convolution that isn't dilated.
@@ -177,12 +180,71 @@ class DepthwiseRun {
           phase.conv, sharing, arguments.output_rows, batch, part.first_input[0],
           part.first_input[1] + first * phase.conv.stride[1], first_channel);
       arguments.output = run_.output_at(part.first_pixel + first * part.row_step, first_channel);
-      if (arguments.store == Store::kSums) {
-        run_depthwise_pass(run_, phase.index, arguments);
-      } else {
-        run_.kernels.depthwise(arguments);
+      if (arguments.output_rows > 1 || !run_pieces(phase.index, arguments)) {
+        call_kernel(phase.index, arguments);
       }
     }
+  }
+
+  void call_kernel(int64_t phase, const DepthwiseArguments& arguments) const {
+    if (arguments.store == Store::kSums) {
+      run_depthwise_pass(run_, phase, arguments);
+    } else {
+      run_.kernels.depthwise(arguments);
+    }
+  }
+
+  // Kernels fill their vectors with several rows where there are few channels. Of a single row, as
+  // in one dimension, pieces take their place: of those columns that read no padding. Returns
+  // whether there are enough of them.
+  bool run_pieces(int64_t phase, const DepthwiseArguments& row) const {
+    const int64_t pieces =
+        std::max<int64_t>(kBlockChannels / round_up(row.channels, kPieceChannels), 1);
+    const int64_t reach = (row.kernel_columns - 1) * row.dilation;
+    const int64_t first = ceil_divide(std::max<int64_t>(row.padding, 0), row.stride);
+    const int64_t inside = row.input_columns - reach - 1 + row.padding;
+    const int64_t end = std::min(inside < 0 ? 0 : inside / row.stride + 1, row.output_columns);
+    const int64_t columns = (end - first) / pieces;
+    if (pieces < 2 || columns < kFewestColumns) {
+      return false;
+    }
+    DepthwiseArguments some = columns_from(row, first);
+    const auto** const rows = static_cast<const uint8_t**>(scratch(
+        ScratchUse::kPieceRows,
+        static_cast<size_t>(pieces * row.kernel_rows) * sizeof(const uint8_t*)));
+    for (int64_t i = 0; i < pieces * row.kernel_rows; ++i) {
+      const uint8_t* const start = row.rows[i % row.kernel_rows];
+      const int64_t column = i / row.kernel_rows * columns * row.stride - some.padding;
+      rows[i] = start == nullptr ? nullptr : start + column * row.input_pixel_stride;
+    }
+    some.rows = rows;
+    some.row_step = row.kernel_rows;
+    some.padding = 0;
+    some.input_columns = (columns - 1) * row.stride + reach + 1;
+    some.output_rows = pieces;
+    some.output_columns = columns;
+    some.output_row_stride = columns * row.output_pixel_stride;
+    call_kernel(phase, some);
+    some = row;
+    some.output_columns = first;
+    if (first > 0) {
+      call_kernel(phase, some);
+    }
+    some = columns_from(row, first + pieces * columns);
+    if (some.output_columns > 0) {
+      call_kernel(phase, some);
+    }
+    return true;
+  }
+
+  // The outputs from a column on.
+  DepthwiseArguments columns_from(const DepthwiseArguments& row, int64_t first) const {
+    DepthwiseArguments some = row;
+    some.padding -= first * row.stride;
+    some.output_columns -= first;
+    some.output = static_cast<uint8_t*>(row.output) +
+        first * row.output_pixel_stride * run_.plan.output_bytes();
+    return some;
   }
 
   // What DepthwiseArguments::rows points at, for output rows of one class, the first of which reads

@@ -17,6 +17,7 @@ enum class ScratchUse {
   kZeroPoints,
   kZeroPointPixel,
   kRows,
+  kPieceRows,
   kCount
 };
 
