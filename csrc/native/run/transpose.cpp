@@ -25,9 +25,12 @@ Bytes interleaved(Bytes a, Bytes b, bool second) {
       : __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 
-void transpose_square(const uint8_t* from, int64_t from_stride, uint8_t* to, int64_t to_stride) {
-  Bytes rows[kSquare];
-  for (int64_t i = 0; i < kSquare; ++i) {
+// The first `count` rows; the rest of each column is zeros.
+void transpose_square(
+    const uint8_t* from, int64_t from_stride, uint8_t* to, int64_t to_stride,
+    int64_t count = kSquare) {
+  Bytes rows[kSquare] = {};
+  for (int64_t i = 0; i < count; ++i) {
     std::memcpy(&rows[i], from + i * from_stride, sizeof(Bytes));
   }
   // Each step interleaves rows i and i + 8; after four, row i is column i.
@@ -44,10 +47,12 @@ void transpose_square(const uint8_t* from, int64_t from_stride, uint8_t* to, int
   }
 }
 #else
-void transpose_square(const uint8_t* from, int64_t from_stride, uint8_t* to, int64_t to_stride) {
-  for (int64_t i = 0; i < kSquare; ++i) {
-    for (int64_t j = 0; j < kSquare; ++j) {
-      to[j * to_stride + i] = from[i * from_stride + j];
+void transpose_square(
+    const uint8_t* from, int64_t from_stride, uint8_t* to, int64_t to_stride,
+    int64_t count = kSquare) {
+  for (int64_t j = 0; j < kSquare; ++j) {
+    for (int64_t i = 0; i < kSquare; ++i) {
+      to[j * to_stride + i] = i < count ? from[i * from_stride + j] : 0;
     }
   }
 }
@@ -71,6 +76,21 @@ void for_each_square(int64_t count, const Use& use) {
   }
 }
 
+// Of fewer channels than a square has, which lie alone: what is stored too much of a pixel is
+// overwritten by the next one.
+void transpose_few(const uint8_t* rows, int64_t channels, int64_t pixels, uint8_t* to) {
+  const uint8_t* const end = to + pixels * channels;
+  for_each_square(pixels, [&](int64_t first) {
+    uint8_t square[kSquare * kSquare];
+    transpose_square(rows + first, kBlockPixels, square, kSquare, channels);
+    for (int64_t i = 0; i < kSquare; ++i) {
+      uint8_t* const pixel = to + (first + i) * channels;
+      const int64_t bytes = pixel + kSquare <= end ? kSquare : channels;
+      std::memcpy(pixel, square + i * kSquare, static_cast<size_t>(bytes));
+    }
+  });
+}
+
 }  // namespace
 
 void transpose_block(
@@ -88,6 +108,10 @@ void transpose_block(
   }
   if (channels == 3 && stride == 3) {
     interleave_three(rows, pixels, to);
+    return;
+  }
+  if (channels > 1 && channels < kSquare && channels == stride && pixels >= kSquare) {
+    transpose_few(rows, channels, pixels, to);
     return;
   }
   for (int64_t pixel = 0; pixel < pixels; ++pixel) {
