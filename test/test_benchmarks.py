@@ -165,6 +165,19 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_epilogues_are_timed_beside_the_convolution_alone(tmp_path: Path) -> None:
+    arguments = ("--suite", "mobilenet_v2", "--layers", "960->320")
+    tables = run("epilogues.py", *arguments, json_file=tmp_path / "figures.json")["tables"]
+    names = {what: set(records[0]["microseconds"]) for what, records in tables.items()}
+    assert {"conv_relu", "conv_add_relu", "stock onednn conv_add_relu"} <= names["add"]
+    assert names["outputs"] == {"uint8", "int8", "int8 in", "int8 both", "float32", "bfloat16"}
+    assert {"none", "leaky_relu", "gelu", "add float32"} <= names["functions"]
+    assert {"dynamic", "channels first", "stock fbgemm dynamic"} <= names["dynamic"]
+    for records in tables.values():
+        assert [record["layer"] for record in records] == ["960->320 1x1 @7x7"]
+        assert all(spread["median"] > 0 for spread in records[0]["ratios"].values())
+
+
 def test_layers_are_timed_and_held_to_the_reference(figures: Path) -> None:
     result = json.loads((figures / "one_thread.json").read_text())
     measured = result["suites"]["mobilenet_v2"]
