@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 from collections.abc import Callable
 from typing import Any
 
 import suites
-import tables
 import torch
 from problem import Problem, make_problem
 from timing import Call, Sampling, Spread, interleaved, ratios
@@ -182,28 +180,3 @@ def measure(
             }
         )
     return records
-
-
-def table(what: str, records: list[dict[str, Any]]) -> tables.Rows:
-    subject = SUBJECTS[what]
-    others = list(records[0]["ratios"]) if records else []
-    rows = tables.Rows(what, ["layer", f"{subject} µs", *(f"{name}\nratio, µs" for name in others)])
-    for record in records:
-        times = record["microseconds"]
-        rows.body.append(
-            [
-                record["layer"],
-                f"{times[subject]['median']:.1f}",
-                *(
-                    f"{record['ratios'][name]['median']:.2f} {times[name]['median']:8.1f}"
-                    for name in others
-                ),
-            ]
-        )
-    if records:
-        means = [
-            statistics.geometric_mean(r["ratios"][name]["median"] for r in records)
-            for name in others
-        ]
-        rows.foot.append(["geometric mean", "", *(f"{mean:.2f}{' ' * 9}" for mean in means)])
-    return rows

@@ -15,6 +15,7 @@ dynamic    conv2d_dynamic on a float tensor; PyTorch's, of its engines; and conv
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import json
 import sys
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add("--isa", choices=instruction_sets.CAPS, help="hold this package and oneDNN to it")
     add("--threads", type=int, default=1)
     add("--batch", type=int, default=1)
+    add("--rounds", type=int, help="default 15")
     add("--quick", action="store_true", help="3 short rounds: figures are rough")
     add("--json", type=Path, metavar="FILE", help="also write all figures to it")
     return result
@@ -55,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Before torch is imported, which the modules below do.
         instruction_sets.hold_to(options.isa)
     warnings.simplefilter("ignore")
-    calls, machine, timing, torch, console = map(
-        importlib.import_module, ("epilogue_calls", "machine", "timing", "torch", "rich.console")
+    calls, machine, tables, timing, torch, console = map(
+        importlib.import_module,
+        ("epilogue_calls", "machine", "tables", "timing", "torch", "rich.console"),
     )
     torch.set_num_threads(options.threads)
     layers = [
@@ -66,17 +69,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if layer.op == "conv2d"
     ]
     sampling = timing.QUICK if options.quick else timing.FULL
+    sampling = dataclasses.replace(sampling, rounds=options.rounds or sampling.rounds)
     found = {
         what: calls.measure(what, layers, options.engine, options.batch, sampling)
         for what in options.what
     }
+    settings = {name: getattr(options, name) for name in ("engine", "threads", "batch", "isa")}
+    result = {
+        "facts": machine.facts(),
+        "settings": {**settings, "sampling": dataclasses.asdict(sampling)},
+        "tables": found,
+    }
     if options.json:
-        settings = {key: str(value) for key, value in vars(options).items()}
-        result = {"facts": machine.facts(), "settings": settings, "tables": found}
         options.json.write_text(json.dumps(result, indent=1))
     output = console.Console(width=None if sys.stdout.isatty() else 240)
+    for line in tables.fact_lines(result):
+        output.print(line, highlight=False, soft_wrap=True)
     for what, records in found.items():
-        calls.table(what, records).print(output)
+        tables.epilogue_table(what, records).print(output)
 
 
 if __name__ == "__main__":

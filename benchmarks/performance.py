@@ -72,6 +72,12 @@ RUNS = (
         "scaling.py",
         ("--suite", "resnet50", "--batch", "16", "--rounds", "5"),
     ),
+    Run(
+        "epilogues",
+        "Addends and dynamic ops",
+        "epilogues.py",
+        ("--suite", "resnet50", "--what", "add,dynamic"),
+    ),
     Run("prepack", "Packing", "layers.py", (*NETWORKS, "--prepack"), full=True),
     Run("op_cost", "Cost of an op", "op_cost.py", full=True),
 )
@@ -124,6 +130,11 @@ def _section(run: Run, result: dict[str, Any], folder: Path, docs: Path) -> Iter
     yield "".join(f"- {line}\n" for line in tables.fact_lines(result))
     if run.script == "op_cost.py":
         yield tables.op_cost_table(result).markdown()
+        return
+    if run.script == "epilogues.py":
+        for what, records in result["tables"].items():
+            yield f"{what}\n"
+            yield tables.epilogue_table(what, records).markdown()
         return
     if run.script == "scaling.py":
         for table in tables.scaling_tables(result):

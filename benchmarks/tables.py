@@ -3,6 +3,7 @@ imports no torch."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -240,3 +241,29 @@ def _half(spread: dict[str, float]) -> str:
 def _number(value: float) -> str:
     """Three digits that count, or whole numbers."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def epilogue_table(what: str, records: list[dict[str, Any]]) -> Rows:
+    """What epilogues.py measured: the first column is what the others' times are ratios to."""
+    others = list(records[0]["ratios"]) if records else []
+    subject = next((n for r in records for n in r["microseconds"] if n not in others), "")
+    rows = Rows(what, ["layer", f"{subject} µs", *(f"{name}\nratio, µs" for name in others)])
+    for record in records:
+        times = record["microseconds"]
+        rows.body.append(
+            [
+                record["layer"],
+                f"{times[subject]['median']:.1f}",
+                *(
+                    f"{record['ratios'][name]['median']:.2f} {times[name]['median']:8.1f}"
+                    for name in others
+                ),
+            ]
+        )
+    if records:
+        means = [
+            statistics.geometric_mean(r["ratios"][name]["median"] for r in records)
+            for name in others
+        ]
+        rows.foot.append(["geometric mean", "", *(f"{mean:.2f}{' ' * 9}" for mean in means)])
+    return rows
