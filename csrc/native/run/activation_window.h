@@ -67,10 +67,10 @@ class ActivationWindow {
   void copy_plane(
       const Plane& plane, int64_t batch, int64_t output_plane, const Area& area, Element* to) const;
   template <typename Element>
-  void copy_row(const uint8_t* row, const Plane& plane, const Columns& columns, Element* to) const;
+  void copy_row(const uint8_t* row, const Plane& plane, Columns columns, Element* to) const;
   template <int kFolded, typename Element>
   void copy_folded_rows(
-      const uint8_t* const* rows, const Plane& plane, const Columns& columns, Element* to) const;
+      const uint8_t* const* rows, const Plane& plane, Columns columns, Element* to) const;
   Columns columns_inside(const Plane& plane, int64_t first_column) const;
   void copy_values(const uint8_t* from, int64_t count, uint8_t* to) const;
   void copy_values(const uint8_t* from, int64_t count, uint16_t* to) const;

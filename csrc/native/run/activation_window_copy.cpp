@@ -98,7 +98,7 @@ ActivationWindow::Columns ActivationWindow::columns_inside(
 
 template <typename Element>
 void ActivationWindow::copy_row(
-    const uint8_t* row, const Plane& plane, const Columns& columns, Element* to) const {
+    const uint8_t* row, const Plane& plane, Columns columns, Element* to) const {
   const int64_t channels = conv_.in_channels;
   const int64_t values = pixel_values_;
   const auto zero_point = static_cast<Element>(zero_point_);
@@ -120,7 +120,7 @@ void ActivationWindow::copy_row(
 // of rows if it is 2 or 3, as it mostly is; else 0.
 template <int kFolded, typename Element>
 void ActivationWindow::copy_folded_rows(
-    const uint8_t* const* rows, const Plane& plane, const Columns& columns, Element* to) const {
+    const uint8_t* const* rows, const Plane& plane, Columns columns, Element* to) const {
   using Four = std::conditional_t<sizeof(Element) == 1, uint32_t, uint64_t>;
   const int64_t channels = conv_.in_channels;
   const int64_t values = conv_.in_channels_per_group();
