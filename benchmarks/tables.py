@@ -212,7 +212,7 @@ def fact_lines(result: dict[str, Any]) -> list[str]:
     ]
     variables = [f"{name}={value}" for name, value in facts["environment"].items() if value]
     return [
-        f"machine: {machine['cpu']}, {facts['threads']['usable_cores']} cores usable, "
+        f"{facts['date']}, {machine['cpu']}, {facts['threads']['usable_cores']} cores usable, "
         f"load {machine['load']}, has {' '.join(features)}",
         "versions: " + ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v),
         f"engines: {', '.join(engines)}",
