@@ -25,7 +25,13 @@
 namespace qconv::native {
 namespace {
 
-template <int kPixels, int kBlocks>
+constexpr int64_t kLineQuads = 16;  // of a line of the cache
+// Activations that are read in place from beyond the second-level cache, in bytes.
+constexpr int64_t kFarActivation = 1024 * 1024;
+
+// kPrefetch: also fetches the next tile's pixels, of which the hardware sees no stream but one for
+// each.
+template <int kPixels, int kBlocks, bool kPrefetch>
 inline QCONV_INLINE void sum_products(
     const DenseArguments& arguments, const Tile& tile, __m512i (&sums)[kPixels * kBlocks]) {
   unrolled<kPixels * kBlocks>([&](auto i) QCONV_INLINE { sums[i] = _mm512_setzero_si512(); });
@@ -43,6 +49,13 @@ inline QCONV_INLINE void sum_products(
       pointers[i] = tile.activation + arguments.tap_offsets[tap] + 3 * i * stride;
     });
     for (int64_t quad = 0; quad < arguments.used_quads; ++quad) {
+      if (kPrefetch && quad % kLineQuads == 0) {
+        unrolled<kPixels>([&](auto p) QCONV_INLINE {
+          _mm_prefetch(
+              reinterpret_cast<const char*>(pointers[p / 3] + (p % 3 + kPixels) * stride),
+              _MM_HINT_T0);
+        });
+      }
       const __m512i w0 = _mm512_loadu_si512(weight0);
       const __m512i w1 = kBlocks == 2 ? _mm512_loadu_si512(weight1) : w0;
       weight0 += bytes0;
@@ -63,10 +76,10 @@ inline QCONV_INLINE void sum_products(
   }
 }
 
-template <int kPixels, int kBlocks, Store kStore>
+template <int kPixels, int kBlocks, Store kStore, bool kPrefetch = false>
 void compute_tile(const DenseArguments& arguments, const Tile& tile) {
   __m512i sums[kPixels * kBlocks];
-  sum_products<kPixels, kBlocks>(arguments, tile, sums);
+  sum_products<kPixels, kBlocks, kPrefetch>(arguments, tile, sums);
   finish_tile<kPixels, kBlocks, kStore>(arguments, tile, sums);
 }
 
@@ -87,6 +100,8 @@ constexpr TileFunction kTileFunctions[kTilePixels] = {
 template <Store kStore>
 void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels) {
   const int64_t blocks = (arguments.out_channels + kBlockColumns - 1) / kBlockColumns;
+  const bool fetches = arguments.taps == 1 && pixels == kTilePixels &&
+      arguments.pixels * arguments.pixel_stride > kFarActivation;
   for (int64_t block = 0; block < blocks;) {
     const int count = block + 1 < blocks ? 2 : 1;
     const int64_t channel = block * kBlockColumns;
@@ -101,8 +116,12 @@ void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels) {
       const bool last = block + b + 1 == blocks;
       tile.quad_bytes[b] = kQuad * (last ? arguments.last_columns : kBlockColumns);
     }
-    (count == 2 ? kTileFunctions<2, kStore> : kTileFunctions<1, kStore>)[pixels - 1](
-        arguments, tile);
+    if (count == 2 && fetches && block == 0) {
+      compute_tile<kTilePixels, 2, kStore, true>(arguments, tile);
+    } else {
+      (count == 2 ? kTileFunctions<2, kStore> : kTileFunctions<1, kStore>)[pixels - 1](
+          arguments, tile);
+    }
     block += count;
     if (block < blocks) {
       advance(tile, count * kBlockColumns * element_bytes(kStore));
