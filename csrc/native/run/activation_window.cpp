@@ -14,6 +14,11 @@ constexpr int64_t kCacheLine = 64;
 
 }  // namespace
 
+ActivationWindow& ActivationWindow::of_thread() {
+  static thread_local ActivationWindow window;
+  return window;
+}
+
 void ActivationWindow::plan(const ConvRun& run, int64_t rows, int64_t columns) {
   conv_ = run.packed.conv;
   const bool unfolds = run.phases.unfolds_width();
@@ -182,8 +187,9 @@ void ActivationWindow::add_taps(const RunPhase& run, const Extent& reach) {
   }
 }
 
-int64_t ActivationWindow::elements() const {
-  return static_cast<int64_t>(planes_.size()) * plane_values() + kReadableBeyond;
+int64_t ActivationWindow::bytes() const {
+  const int64_t elements = static_cast<int64_t>(planes_.size()) * plane_values() + kReadableBeyond;
+  return elements * (widen_ == nullptr ? 1 : 2);
 }
 
 int64_t ActivationWindow::group_offset(int64_t group) const {

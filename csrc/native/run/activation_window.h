@@ -24,11 +24,14 @@ namespace qconv::native {
 // positions, and each phase has taps of its own.
 class ActivationWindow {
  public:
+  // The calling thread's.
+  static ActivationWindow& of_thread();
+
   // For an area of so many rows and columns of outputs, or of positions.
   void plan(const ConvRun& run, int64_t rows, int64_t columns);
 
-  // Elements that copy() writes for it, and 64 more that may be read.
-  int64_t elements() const;
+  // Of the elements that copy() writes for it, and of 64 more that may be read.
+  int64_t bytes() const;
 
   // Copies what an area of the planned size reads, all groups. Element is uint8_t, or uint16_t for
   // kernel sets with a `widen`.

@@ -4,9 +4,9 @@
 #include <optional>
 #include <string>
 
-#include "native/rounding.h"
 #include "native/run/activation_window.h"
 #include "native/run/dense_call.h"
+#include "native/run/dense_work.h"
 #include "native/run/in_place_run.h"
 #include "native/run/parts.h"
 #include "native/run/scratch.h"
@@ -17,24 +17,6 @@
 
 namespace qconv::native {
 namespace {
-
-// What several phases or blocks of channels pass over stays in the second-level cache beside the
-// weights that pass through it: a window, or a part of the activation.
-constexpr int64_t kLargestWindow = 256 * 1024;
-// Columns of a window whose rows are cut aren't fewer, whatever its size.
-constexpr int64_t kFewestColumns = 32;
-// Whole rows are cut where a window would hold fewer of them: most of it would be rows that the
-// next window holds too.
-constexpr int64_t kEnoughRows = 8;
-// What the ends of a part's rows cost, in columns: pixels that fill no tile.
-constexpr double kLostColumns = 8;
-// For which sums of activations are kept, where weights have zero points.
-constexpr int64_t kMostSummedPixels = 16384;
-constexpr int64_t kCacheLine = 64;
-// Bytes a microsecond, about: what comes from beyond the second-level cache, and windows that are
-// copied.
-constexpr double kReadSpeed = 60e3;
-constexpr double kCopySpeed = 15e3;
 
 class DenseRun {
  public:
@@ -70,14 +52,15 @@ class DenseRun {
       text +=
           ", activation read in place (1x1), " + std::to_string(rows * columns) + " pixels a part";
     } else {
-      window().plan(run_, rows, columns);
+      ActivationWindow& window = ActivationWindow::of_thread();
+      window.plan(run_, rows, columns);
       text += ", window of " + std::to_string(rows) + " rows";
       if (columns < split_.work.columns) {
         text += " by " + std::to_string(columns) + " columns";
       }
-      text += ", " + std::to_string(window_bytes()) + " bytes";
+      text += ", " + std::to_string(window.bytes()) + " bytes";
       const int64_t width = std::min(columns, run_.phases.at(0).axes[2].outputs);
-      text += joins_rows(window(), width) ? ", rows joined to one run" : ", a run for every row";
+      text += joins_rows(window, width) ? ", rows joined to one run" : ", a run for every row";
     }
     return text + ", " + parts_on_threads(threads_, split_.parts());
   }
@@ -85,85 +68,18 @@ class DenseRun {
  private:
   // Returns whether there is anything to compute.
   bool plan() {
-    const Extent& positions = run_.phases.positions();
-    Work work;
-    work.planes = in_place_ ? in_place_->planes() : run_.input.batch * positions[0];
-    work.rows = in_place_ ? in_place_->rows() : positions[1];
-    work.columns = in_place_ ? in_place_->columns() : positions[2];
-    work.blocks = all_blocks(run_);
+    const Work work = dense_work(run_, in_place_ ? &*in_place_ : nullptr);
     if (work.planes * work.rows * work.columns == 0) {
       return false;
     }
-    work.microseconds = run_microseconds(run_);
-    work.block_microseconds =
-        static_cast<double>(run_.phases.at(0).phase.layout.block_bytes()) / kReadSpeed;
-    in_place_ ? plan_in_place(work) : plan_windows(work);
-    // Pairs of blocks, as kernels take them, and whole cache lines of the output, which threads
-    // would take from each other. Of several groups, parts are whole ones.
-    const Layout& layout = run_.packed.layout;
-    const int64_t line_blocks = kCacheLine / (kBlockColumns * run_.plan.output_bytes());
-    work.block_multiple = layout.groups > 1 ? layout.blocks : std::max<int64_t>(line_blocks, 2);
     split_ = split_work(work, threads_);
     return true;
   }
 
-  void plan_in_place(Work& work) const {
-    work.most_rows = work.rows;
-    work.most_columns = work.columns;
-    work.row_microseconds =
-        static_cast<double>(work.columns * run_.packed.conv.in_channels) / kReadSpeed;
-    if (in_place_->is_flat()) {
-      if (run_.plan.weight_zero_points != nullptr) {
-        work.most_rows = std::min(work.rows, kMostSummedPixels);
-      }
-      return;
-    }
-    const int64_t pixels = std::max(kFewestColumns, kLargestWindow / run_.packed.conv.in_channels);
-    work.most_rows = std::clamp<int64_t>(pixels / work.columns, 1, work.rows);
-    work.most_columns = std::min(work.columns, pixels);
-  }
-
-  // The area whose window is small enough, and copies the least for each output.
-  void plan_windows(Work& work) const {
-    double least = 0;
-    for (int64_t columns = work.columns;; columns = ceil_divide(columns, 2)) {
-      window().plan(run_, 1, columns);
-      const int64_t one_row = window_bytes();
-      window().plan(run_, 2, columns);
-      const int64_t another = window_bytes() - one_row;
-      const int64_t rows =
-          std::clamp<int64_t>((kLargestWindow - one_row) / another + 1, 1, work.rows);
-      const int64_t bytes = one_row + (rows - 1) * another;
-      const double copied = static_cast<double>(bytes) / static_cast<double>(rows * columns) *
-          (1 + kLostColumns / static_cast<double>(columns));
-      if (least == 0 || copied < least || one_row > kLargestWindow) {
-        least = one_row > kLargestWindow ? 0 : copied;
-        work.most_rows = rows;
-        work.most_columns = columns;
-        work.overlap = one_row / another - 1;
-        work.row_microseconds = static_cast<double>(another) / kCopySpeed *
-            static_cast<double>(work.columns) / static_cast<double>(columns);
-      }
-      if (rows >= std::min(work.rows, kEnoughRows) && one_row <= kLargestWindow) {
-        return;
-      }
-      if (columns <= kFewestColumns) {
-        return;
-      }
-    }
-  }
-
-  static ActivationWindow& window() {
-    static thread_local ActivationWindow window;
-    return window;
-  }
-
-  int64_t window_bytes() const { return window().elements() * element_bytes(); }
-
   // The calling thread's copy of the window that is planned.
   uint8_t* window_values() const {
-    return static_cast<uint8_t*>(
-        scratch(ScratchUse::kActivation, static_cast<size_t>(window_bytes())));
+    return static_cast<uint8_t*>(scratch(
+        ScratchUse::kActivation, static_cast<size_t>(ActivationWindow::of_thread().bytes())));
   }
 
   int64_t element_bytes() const { return run_.kernels.widen == nullptr ? 1 : 2; }
@@ -193,7 +109,7 @@ class DenseRun {
   }
 
   void prepare_window(const WorkPart& part, bool copy) {
-    ActivationWindow& window = DenseRun::window();
+    ActivationWindow& window = ActivationWindow::of_thread();
     window.plan(run_, part.area.rows, part.area.columns);
     uint8_t* const values = window_values();
     const int64_t planes = run_.phases.positions()[0];
@@ -212,7 +128,7 @@ class DenseRun {
     if (part.rows == 0) {
       return;
     }
-    const ActivationWindow& window = DenseRun::window();
+    const ActivationWindow& window = ActivationWindow::of_thread();
     const int64_t width = part.columns;
     const int64_t out_channels = run_.packed.conv.out_channels;
     const bool joined = joins_rows(window, width);
