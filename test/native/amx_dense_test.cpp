@@ -19,14 +19,6 @@
 #include "native/kernels/amx_int8/dense.h"
 #include "native/kernels/amx_int8/permission.h"
 
-#ifndef QCONV_AMX_NAME
-#define QCONV_AMX_NAME dense_amx_int8
-#endif
-
-namespace qconv::native {
-void QCONV_AMX_NAME(const DenseArguments& arguments);
-}  // namespace qconv::native
-
 namespace {
 
 using namespace qconv::native;
@@ -236,7 +228,7 @@ bool run_case(Generator& random, int number) {
     }
     a.addend = output.data();
   }
-  QCONV_AMX_NAME(a);
+  dense_amx_int8(a);
   if (std::memcmp(output.data(), expected.data(), output.size()) != 0) {
     std::printf(
         "case %d: %ld pixels, %ld channels (last block of %ld), %ld taps x %ld k blocks x %ld "

@@ -36,11 +36,6 @@
 
 #include "native/kernels/amx_int8/epilogue.h"
 
-// Another name for the kernel that tests compile with emulated tiles, beside the library's own.
-#ifndef QCONV_AMX_NAME
-#define QCONV_AMX_NAME dense_amx_int8
-#endif
-
 namespace qconv::native {
 namespace {
 
@@ -507,7 +502,7 @@ void run_storing(const DenseArguments& arguments) {
 
 }  // namespace
 
-void QCONV_AMX_NAME(const DenseArguments& arguments) {
+void dense_amx_int8(const DenseArguments& arguments) {
   if (arguments.pixels <= 0 || arguments.out_channels <= 0) {
     return;
   }
