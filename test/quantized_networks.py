@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.ao.nn.quantized import FloatFunctional
@@ -21,6 +22,20 @@ from torch.ao.quantization import (
     prepare,
 )
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+
+# What PyTorch warns of while it quantizes, traces and runs such networks.
+PYTORCH_WARNINGS = [
+    pytest.mark.filterwarnings(f"ignore:{warning}")
+    for warning in (
+        ".*torch.jit:DeprecationWarning",
+        ".*torch.ao.quantization is deprecated:DeprecationWarning",
+        ".*use quant_min and quant_max:UserWarning",
+        ".*instance-level annotations:UserWarning",
+        ":torch.jit.TracerWarning",
+        "The .grad attribute:UserWarning",
+        "The input to trace is already a ScriptModule:UserWarning",
+    )
+]
 
 SIZE = 24
 

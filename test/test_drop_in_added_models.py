@@ -14,7 +14,7 @@ import pytest
 import torch
 from comparison import assert_matches
 from conv_case import ConvData
-from quantized_networks import FORMS, image, packed_params, reloaded
+from quantized_networks import FORMS, PYTORCH_WARNINGS, image, packed_params, reloaded
 from reference import ConvGeometry
 from sums import expected_sum
 from test_drop_in_equals_stock import STOCK_ENGINES, assert_same
@@ -26,15 +26,7 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 import torch_qconv_prepack as qconv
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*torch.ao.quantization is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*use quant_min and quant_max:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*instance-level annotations:UserWarning"),
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-    pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning"),
-    pytest.mark.filterwarnings("ignore:The input to trace is already a ScriptModule:UserWarning"),
-]
+pytestmark = PYTORCH_WARNINGS
 
 Add = nniq.ConvAdd2d | nniq.ConvAddReLU2d
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import ops
 import pytest
 import torch
-from quantized_networks import packed_params
+from quantized_networks import PYTORCH_WARNINGS, packed_params
 from torch import Tensor, nn
 from torch.ao.quantization import (
     DeQuantStub,
@@ -23,11 +23,7 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 import torch_qconv_prepack as qconv
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*torch.ao.quantization is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*use quant_min and quant_max:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*instance-level annotations:UserWarning"),
-]
+pytestmark = PYTORCH_WARNINGS
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 NORMALIZATIONS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}

@@ -12,6 +12,7 @@ import torch
 from quantized_networks import (
     FORMS,
     LAYERS,
+    PYTORCH_WARNINGS,
     QUANTIZED,
     Plain,
     image,
@@ -33,14 +34,7 @@ from torch.ao.quantization import (
 
 import torch_qconv_prepack as qconv
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*torch.ao.quantization is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*use quant_min and quant_max:UserWarning"),
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-    pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*instance-level annotations:UserWarning"),
-]
+pytestmark = PYTORCH_WARNINGS
 
 every_flow = pytest.mark.parametrize("flow", QUANTIZED)
 every_form = pytest.mark.parametrize("form", FORMS)

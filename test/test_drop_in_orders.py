@@ -18,20 +18,14 @@ import pytest
 import torch
 from bad_input import assert_raises
 from conv_case import ConvCase
-from quantized_networks import FORMS, image, quantized_eagerly
+from quantized_networks import FORMS, PYTORCH_WARNINGS, image, quantized_eagerly
 from test_drop_in_switch import engine_that_packs, imported_with, off_before_and_after, packs_here
 
 import torch_qconv_prepack as qconv
 
 __all__ = ["off_before_and_after"]  # the fixture
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*torch.ao.quantization is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*use quant_min and quant_max:UserWarning"),
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-    pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning"),
-]
+pytestmark = PYTORCH_WARNINGS
 
 DATA = ConvCase("plain").data()
 

@@ -33,7 +33,7 @@ const Test kCoverage(
                     work.most_rows = std::min(most, rows);
                     work.most_columns = std::min(2 * most, columns);
                     work.row_multiple = multiple;
-                work.block_multiple = std::min<int64_t>(multiple, 2);
+                    work.block_multiple = std::min<int64_t>(multiple, 2);
                     work.microseconds = 1000;
                     work.block_microseconds = static_cast<double>(most);
                     const WorkSplit split = split_work(work, threads);
@@ -42,7 +42,7 @@ const Test kCoverage(
                       const WorkPart part = split.part(number);
                       const Area& area = part.area;
                       CHECK_EQUAL(part.first_block % work.block_multiple, 0);
-                  CHECK_EQUAL(area.rows >= 1 && area.rows <= work.most_rows, true);
+                      CHECK_EQUAL(area.rows >= 1 && area.rows <= work.most_rows, true);
                       CHECK_EQUAL(area.columns >= 1 && area.columns <= work.most_columns, true);
                       CHECK_EQUAL(
                           (work.most_rows % multiple != 0 && work.most_rows < rows) ||
