@@ -246,15 +246,15 @@ inline QCONV_INLINE void for_each_tile(
         arguments.activation_sums == nullptr ? nullptr : arguments.activation_sums + pixel;
     const int64_t step = output.pixel_stride * kElement;
     if (column + pixels < output.row_width) {
-      // All of a tile, so that it is one step of vectors; those beyond `pixels` aren't used.
+      // All of a tile, so that it is one step of vectors.
       for (int p = 0; p < kTilePixels; ++p) {
-        tile.places[p] = row + (column + p) * step;
+        tile.places[p] = p < pixels ? row + (column + p) * step : nullptr;
       }
       column += pixels;
     } else {
-      for (int p = 0; p < pixels; ++p) {
-        tile.places[p] = column < output.row_width ? row + column * step : nullptr;
-        if (++column == output.row_pitch) {
+      for (int p = 0; p < kTilePixels; ++p) {
+        tile.places[p] = p < pixels && column < output.row_width ? row + column * step : nullptr;
+        if (p < pixels && ++column == output.row_pitch) {
           column = 0;
           row += output.row_stride * kElement;
         }
