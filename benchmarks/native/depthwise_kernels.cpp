@@ -14,7 +14,7 @@
 #include "native/kernels/kernel_set.h"
 #include "native/run/depthwise_run.h"
 #include "native/run/output_plan.h"
-#include "packing.h"
+#include "random_layer.h"
 
 namespace qconv::native {
 namespace {
@@ -62,39 +62,13 @@ double median(std::vector<double>& values) {
   return values[values.size() / 2];
 }
 
-test::Problem problem(const Layer& layer) {
-  test::Problem problem;
-  Convolution& conv = problem.conv;
-  conv.in_channels = conv.out_channels = conv.groups = layer.channels;
-  conv.kernel = {1, layer.kernel, layer.kernel};
-  conv.stride = {1, layer.stride, layer.stride};
-  conv.padding = {0, layer.kernel / 2, layer.kernel / 2};
-  for (int64_t i = 0; i < conv.weights(); ++i) {
-    problem.weight.push_back(static_cast<int8_t>(std::rand()));
-  }
-  problem.scales.assign(static_cast<size_t>(layer.channels), 0.01);
-  problem.zero_points.assign(1, 0);
-  problem.bias.assign(static_cast<size_t>(layer.channels), 1);
-  return problem;
-}
-
 void measure(const Layer& layer, std::vector<NamedKernels>& all, double duration) {
-  const test::Problem layer_problem = problem(layer);
-  const PackSource source = test::source_of(layer_problem);
-  test::PackedMemory buffer(packed_size(source));
-  pack(source, buffer.data(), buffer.size());
-  const PackedView packed = view_packed(buffer.data(), buffer.size(), false);
-  std::vector<uint8_t> activation(static_cast<size_t>(layer.size * layer.size * layer.channels));
-  for (uint8_t& value : activation) {
-    value = static_cast<uint8_t>(std::rand());
-  }
-  RunInput input;
-  input.data = activation.data();
-  input.batch = 1;
-  input.size = {1, layer.size, layer.size};
-  input.scale = 0.02;
-  input.zero_point = 3;
-  const Extent size = output_size(layer_problem.conv, input.size);
+  const RandomLayer random(
+      layer.channels, layer.channels, layer.channels, layer.kernel, layer.stride, layer.size, 0.01,
+      1);
+  const PackedView& packed = random.packed;
+  RunInput input = random.input;
+  const Extent& size = random.output_extent;
   std::vector<uint8_t> bytes(static_cast<size_t>(size[1] * size[2] * layer.channels));
   RunOutput output;
   output.data = bytes.data();
@@ -103,7 +77,7 @@ void measure(const Layer& layer, std::vector<NamedKernels>& all, double duration
   Epilogue epilogue;
   epilogue.function = PointwiseFunction::kRelu;
   const ParallelFor one_thread;
-  const RunPhases phases(layer_problem.conv, size);
+  const RunPhases phases(packed.conv, size);
   const auto run = [&](const KernelSet& kernels) {
     run_depthwise(
         {.packed = packed,

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "native/run/run.h"
-#include "packing.h"
+#include "random_layer.h"
 
 namespace qconv::native {
 namespace {
@@ -61,41 +61,13 @@ double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-test::Problem problem(const Layer& layer) {
-  test::Problem problem;
-  Convolution& conv = problem.conv;
-  conv.in_channels = layer.in_channels;
-  conv.out_channels = layer.out_channels;
-  conv.groups = layer.depthwise ? layer.in_channels : 1;
-  conv.kernel = {1, layer.kernel, layer.kernel};
-  conv.stride = {1, layer.stride, layer.stride};
-  conv.padding = {0, layer.kernel / 2, layer.kernel / 2};
-  for (int64_t i = 0; i < conv.weights(); ++i) {
-    problem.weight.push_back(static_cast<int8_t>(std::rand()));
-  }
-  problem.scales.assign(static_cast<size_t>(layer.out_channels), 0.001);
-  problem.zero_points.assign(1, 0);
-  problem.bias.assign(static_cast<size_t>(layer.out_channels), 0.1F);
-  return problem;
-}
-
 void measure(const Layer& layer, int rounds) {
-  const test::Problem layer_problem = problem(layer);
-  const PackSource source = test::source_of(layer_problem);
-  test::PackedMemory buffer(packed_size(source));
-  pack(source, buffer.data(), buffer.size());
-  const PackedView packed = view_packed(buffer.data(), buffer.size(), false);
-  std::vector<uint8_t> activation(static_cast<size_t>(layer.size * layer.size * layer.in_channels));
-  for (uint8_t& value : activation) {
-    value = static_cast<uint8_t>(std::rand());
-  }
-  RunInput input;
-  input.data = activation.data();
-  input.batch = 1;
-  input.size = {1, layer.size, layer.size};
-  input.scale = 0.02;
-  input.zero_point = 3;
-  const Extent size = output_size(layer_problem.conv, input.size);
+  const RandomLayer random(
+      layer.in_channels, layer.out_channels, layer.depthwise ? layer.in_channels : 1, layer.kernel,
+      layer.stride, layer.size, 0.001, 0.1F);
+  const PackedView& packed = random.packed;
+  RunInput input = random.input;
+  const Extent& size = random.output_extent;
   const auto elements = static_cast<size_t>(size[1] * size[2] * layer.out_channels);
   std::vector<float> memory(elements);
   std::vector<float> addend(elements, 0.5F);
