@@ -78,15 +78,17 @@ void measure(const Layer& layer, std::vector<NamedKernels>& all, double duration
   epilogue.function = PointwiseFunction::kRelu;
   const ParallelFor one_thread;
   const RunPhases phases(packed.conv, size);
+  const ReachedTaps reached(packed, size);
   const auto run = [&](const KernelSet& kernels) {
     run_depthwise(
         {.packed = packed,
          .input = input,
          .output_size = size,
          .phases = phases,
+         .reached = reached,
          .kernels = kernels,
          .parallel_for = one_thread,
-         .plan = plan_output(packed, phases, input, epilogue, output)});
+         .plan = plan_output({packed, phases, reached, nullptr}, input, epilogue, output)});
   };
   constexpr int kRuns = 4;
   std::vector<std::vector<double>> times(all.size());

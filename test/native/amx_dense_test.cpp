@@ -65,7 +65,8 @@ void naive(const DenseArguments& a, void* output) {
         const uint8_t* x =
             static_cast<const uint8_t*>(a.activation) + p * a.pixel_stride + a.tap_offsets[t];
         for (int64_t k = 0; k < depth; ++k) {
-          const int64_t quad = t * a.k_blocks * a.quads + k / kQuad;
+          const int64_t place = a.tap_places == nullptr ? t : a.tap_places[t];
+          const int64_t quad = place * a.k_blocks * a.quads + k / kQuad;
           sum += static_cast<uint32_t>(
               x[k] *
               a.weight
@@ -148,8 +149,19 @@ bool run_case(Generator& random, int number) {
   const int64_t tail = a.out_channels % kBlockColumns;
   a.last_columns = tail == 0 || random.chance(30) ? kBlockColumns : (tail + 3) / 4 * 4;
   const int64_t blocks = (a.out_channels + kBlockColumns - 1) / kBlockColumns;
-  a.block_stride = a.taps * depth * kBlockColumns;
-  GuardedBytes weight((blocks - 1) * a.block_stride + a.taps * depth * a.last_columns + 64);
+  int64_t packed_taps = a.taps;
+  std::vector<int64_t> places(a.taps);
+  if (random.chance(30)) {
+    packed_taps = 0;
+    for (int64_t& place : places) {
+      packed_taps += random.between(0, 2);
+      place = packed_taps++;
+    }
+    packed_taps += random.between(0, 2);
+    a.tap_places = places.data();
+  }
+  a.block_stride = packed_taps * depth * kBlockColumns;
+  GuardedBytes weight((blocks - 1) * a.block_stride + packed_taps * depth * a.last_columns + 64);
   random.fill(weight.data(), weight.size(), extreme);
   a.weight = weight.data<int8_t>();
 

@@ -96,6 +96,7 @@ inline int run_tests() {
 }
 
 // An optional last argument says which case it was.
+#define CHECK(condition) CHECK_EQUAL(static_cast<bool>(condition), true)
 #define CHECK_EQUAL(value, ...) \
   ::qconv::native::test::check_equal(__FILE__, __LINE__, #value, value, __VA_ARGS__)
 #define CHECK_CONTAINS(text, part) \

@@ -28,6 +28,8 @@ enum class Values { kRandom, kLargest, kSaturating };
 struct Run {
   int64_t pixels, pixel_stride;
   std::vector<int64_t> tap_offsets;
+  std::vector<int64_t> tap_places;  // among the packed taps; empty: all of them
+  int64_t packed_taps;
   int64_t k_blocks, quads, used_quads;
   int64_t out_channels, last_columns, block_gap;
   bool zero_points;
@@ -40,7 +42,12 @@ struct Run {
     return block + 1 == blocks() ? last_columns : kBlockColumns;
   }
   int64_t taps() const { return static_cast<int64_t>(tap_offsets.size()); }
-  int64_t block_bytes(int64_t columns) const { return taps() * k_blocks * quads * kQuad * columns; }
+  int64_t place(int64_t tap) const {
+    return tap_places.empty() ? tap : tap_places[static_cast<size_t>(tap)];
+  }
+  int64_t block_bytes(int64_t columns) const {
+    return packed_taps * k_blocks * quads * kQuad * columns;
+  }
   int64_t block_stride() const { return block_bytes(kBlockColumns) + block_gap; }
   std::string text() const;
 };
@@ -49,14 +56,15 @@ std::string Run::text() const {
   char line[512];
   std::snprintf(
       line, sizeof(line),
-      "pixels %ld (stride %ld), taps %ld, k_blocks %ld, quads %ld, used_quads %ld, out_channels "
+      "pixels %ld (stride %ld), taps %ld of %ld, k_blocks %ld, quads %ld, used_quads %ld, "
+      "out_channels "
       "%ld, "
       "last_columns %ld, zero_points %d, store %d, row_pitch %ld, row_width %ld, values %d",
       static_cast<long>(pixels), static_cast<long>(pixel_stride), static_cast<long>(taps()),
-      static_cast<long>(k_blocks), static_cast<long>(quads), static_cast<long>(used_quads),
-      static_cast<long>(out_channels), static_cast<long>(last_columns), zero_points,
-      static_cast<int>(store), static_cast<long>(row_pitch), static_cast<long>(row_width),
-      static_cast<int>(values));
+      static_cast<long>(packed_taps), static_cast<long>(k_blocks), static_cast<long>(quads),
+      static_cast<long>(used_quads), static_cast<long>(out_channels),
+      static_cast<long>(last_columns), zero_points, static_cast<int>(store),
+      static_cast<long>(row_pitch), static_cast<long>(row_width), static_cast<int>(values));
   return line;
 }
 
@@ -75,6 +83,15 @@ Run random_run(Random& random) {
           random.chance(0.3)        ? 1
               : run.used_quads > 64 ? random.between(1, 3)
                                     : random.between(1, 10)));
+  run.packed_taps = run.taps();
+  if (random.chance(0.3)) {
+    run.packed_taps = 0;
+    for (int64_t tap = 0; tap < run.taps(); ++tap) {
+      run.packed_taps += random.between(0, 3);
+      run.tap_places.push_back(run.packed_taps++);
+    }
+    run.packed_taps += random.between(0, 2);
+  }
   run.pixel_stride =
       random.chance(0.5) ? kQuad * run.used_quads : random.between(1, 3 * kQuad * quads);
   for (int64_t& offset : run.tap_offsets) {
@@ -185,7 +202,7 @@ void RunMemory::fill(uint8_t largest_activation, Random& random) {
   for (int64_t block = 0; block < run_.blocks(); ++block) {
     const int64_t row = kQuad * run_.columns(block);
     const int64_t quads = run_.k_blocks * run_.quads;
-    for (int64_t tap = 0; tap < run_.taps(); ++tap) {
+    for (int64_t tap = 0; tap < run_.packed_taps; ++tap) {
       int8_t* const rows = weight + block * run_.block_stride() + tap * quads * row;
       std::memset(
           rows + run_.used_quads * row, 0, static_cast<size_t>((quads - run_.used_quads) * row));
@@ -238,7 +255,7 @@ int32_t RunMemory::sum(int64_t pixel, int64_t channel) const {
     const uint8_t* const values = activation_.as<uint8_t>() + pixel * run_.pixel_stride +
         run_.tap_offsets[static_cast<size_t>(tap)];
     for (int64_t k = 0; k < run_.used_quads * kQuad; ++k) {
-      const int64_t quad = tap * run_.k_blocks * run_.quads + k / kQuad;
+      const int64_t quad = run_.place(tap) * run_.k_blocks * run_.quads + k / kQuad;
       sum += values[k] * weight[(quad * columns + channel % kBlockColumns) * kQuad + k % kQuad];
     }
   }
@@ -287,6 +304,7 @@ std::string RunMemory::check(const TestedKernel& kernel, bool in_place) {
   arguments.pixel_stride = run_.pixel_stride;
   arguments.tap_offsets = run_.tap_offsets.data();
   arguments.taps = run_.taps();
+  arguments.tap_places = run_.tap_places.empty() ? nullptr : run_.tap_places.data();
   arguments.weight = weight_.as<int8_t>();
   arguments.block_stride = run_.block_stride();
   arguments.k_blocks = run_.k_blocks;
@@ -377,6 +395,8 @@ bool check_long_sums(const std::vector<TestedKernel>& all, Random& random) {
     run.used_quads = run.k_blocks * run.quads;
     run.pixel_stride = run.used_quads * kQuad;
     run.tap_offsets.assign(8, 5);
+    run.packed_taps = run.taps();
+    run.tap_places.clear();
     run.store = Store::kSums;
     run.zero_points = false;
     run.values = values;

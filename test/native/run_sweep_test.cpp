@@ -35,12 +35,19 @@ Convolution random_convolution(Random& random) {
   const bool three_dims = random.chance(0.1);
   conv.spatial_dims = three_dims ? 3 : 2;
   const bool square = random.chance(0.7);
+  // Of some, taps lie so far apart that most of them are in the padding for some outputs.
+  const bool far = random.chance(0.15);
   for (int i = three_dims ? 0 : 1; i < 3; ++i) {
     const int64_t bound = three_dims ? 3 : 7;
     conv.kernel[i] = square && i == 2 ? conv.kernel[1] : std::min(bound, random.one_of(kKernels));
     conv.stride[i] = random.chance(0.6) ? 1 : random.between(1, 3);
     conv.dilation[i] = random.chance(0.8) ? 1 : random.between(1, 3);
     conv.padding[i] = random.chance(0.6) ? conv.kernel[i] / 2 : random.between(0, 4);
+    if (far) {
+      conv.dilation[i] = random.between(2, three_dims ? 5 : 14);
+      conv.padding[i] = conv.dilation[i] * (conv.kernel[i] / 2) + random.between(-1, 2);
+      conv.padding[i] = std::max<int64_t>(conv.padding[i], 0);
+    }
   }
   const int kind = static_cast<int>(random.between(0, 9));
   conv.transposed = random.chance(0.35);

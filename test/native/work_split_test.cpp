@@ -180,11 +180,13 @@ int threads_for(int64_t channels, int64_t kernel, int64_t size, int64_t groups, 
   ParallelFor parallel_for;
   parallel_for.threads = threads;
   const RunPhases phases(packed.conv, {1, size, size});
+  const ReachedTaps reached(packed, {1, size, size});
   const ConvRun run{
       .packed = packed,
       .input = input,
       .output_size = {1, size, size},
       .phases = phases,
+      .reached = reached,
       .kernels = *kernel_set(InstructionSet::kScalar),
       .parallel_for = parallel_for,
       .plan = {}};

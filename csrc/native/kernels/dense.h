@@ -47,6 +47,9 @@ struct DenseArguments {
   int64_t pixel_stride = 0;
   const int64_t* tap_offsets = nullptr;
   int64_t taps = 0;
+  // Where the taps are among those of a packed block; null: they are its first ones, in order. Not
+  // for grouped layouts.
+  const int64_t* tap_places = nullptr;
 
   // Packed weights of the first output channel of the call. A tap has k_blocks * quads quads, of
   // which the first used_quads hold weights and the others zeros. A kernel reads 4 * used_quads

@@ -71,6 +71,8 @@ constexpr KernelSet kAmxInt8{
     .dense_speed = {1.2e6, 6e3},
     .reads_padding = true,
     .joins_rows = true,
+    .run_multiple = 16,
+    .run_ends = 5,
     .grouped = grouped_avx512_vnni,
     .grouped_set = InstructionSet::kAvx512Vnni,
     .depthwise = depthwise_avx512_vnni,

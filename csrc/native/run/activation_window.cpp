@@ -1,6 +1,7 @@
 #include "native/run/activation_window.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "native/rounding.h"
 
@@ -11,6 +12,30 @@ namespace {
 // of them: at this many bytes, 4 or 8.
 constexpr int64_t kCrowdedDistance = 512;
 constexpr int64_t kCacheLine = 64;
+
+// How the places of one dimension that the taps of some outputs read are dealt out to planes.
+struct SplitTaps {
+  int64_t step = 1;    // inputs between the places of a plane
+  int64_t places = 0;  // of a plane
+  bool apart = false;  // every tap has a plane of its own, else those whose place modulo the step
+                       // is the same share one
+
+  struct Place {
+    int64_t plane = 0;   // its first place
+    int64_t number = 0;  // in the plane
+  };
+  Place place(int64_t tap_place) const {
+    return apart ? Place{tap_place, 0} : Place{tap_place % step, tap_place / step};
+  }
+};
+
+// Taps that dilation sets far apart read little that lies between them.
+SplitTaps split_taps(int64_t kernel, int64_t dilation, int64_t step, int64_t outputs) {
+  const int64_t planes = std::min(kernel, step / std::gcd(step, dilation));
+  const int64_t shared = outputs + (kernel - 1) * dilation / step;
+  const bool apart = kernel * outputs < planes * shared;
+  return {step, apart ? outputs : shared, apart};
+}
 
 }  // namespace
 
@@ -55,14 +80,17 @@ void ActivationWindow::share_columns() {
 }
 
 void ActivationWindow::plan_split() {
-  const auto last_place = [&](int i) { return (conv_.kernel[i] - 1) * conv_.dilation[i]; };
-  rows_ = output_rows_ + last_place(1) / conv_.stride[1];
+  const SplitTaps row_taps =
+      split_taps(conv_.kernel[1], conv_.dilation[1], conv_.stride[1], output_rows_);
   pixel_step_ = deals_columns_ ? 1 : conv_.stride[2];
   input_column_step_ = conv_.stride[2] / pixel_step_;
-  columns_ = (output_columns_ - 1) * pixel_step_ + 1 + last_place(2) / input_column_step_;
-  columns_ = round_up(columns_, pixel_step_);  // so that rows can be joined to one run
+  const SplitTaps column_taps = split_taps(
+      conv_.kernel[2], conv_.dilation[2], input_column_step_,
+      (output_columns_ - 1) * pixel_step_ + 1);
+  rows_ = row_taps.places;
+  columns_ = round_up(column_taps.places, pixel_step_);  // so that rows can be joined to one run
   shared_columns_ = 0;
-  if (conv_.stride[2] == 1) {
+  if (conv_.stride[2] == 1 && !column_taps.apart) {
     share_columns();
   }
   pixel_values_ = conv_.in_channels;
@@ -74,9 +102,9 @@ void ActivationWindow::plan_split() {
   for (int64_t d = 0; d < conv_.kernel[0]; ++d) {
     for (int64_t h = 0; h < conv_.kernel[1]; ++h) {
       for (int64_t w = 0; w < conv_.kernel[2]; ++w) {
-        const int64_t row = h * conv_.dilation[1];
-        const int64_t column = w * conv_.dilation[2];
-        const Plane plane{d, row % conv_.stride[1], column % input_column_step_, 0};
+        const SplitTaps::Place row = row_taps.place(h * conv_.dilation[1]);
+        const SplitTaps::Place column = column_taps.place(w * conv_.dilation[2]);
+        const Plane plane{d, row.plane, column.plane, 0};
         const auto found = std::find_if(planes_.begin(), planes_.end(), [&](const Plane& other) {
           return other.depth == d && other.row == plane.row && other.column == plane.column;
         });
@@ -84,7 +112,7 @@ void ActivationWindow::plan_split() {
         if (found == planes_.end()) {
           planes_.push_back(plane);
         }
-        const int64_t pixel = row / conv_.stride[1] * columns_ + column / input_column_step_;
+        const int64_t pixel = row.number * columns_ + column.number;
         tap_offsets_.push_back(index * plane_values() + pixel * pixel_values_);
       }
     }

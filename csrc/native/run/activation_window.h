@@ -15,7 +15,8 @@ namespace qconv::native {
 //       k]
 //
 // Taps without folding: the rows and columns of a strided convolution are dealt out to planes by
-// their number modulo the stride, so that neighbouring output pixels are neighbours in every plane.
+// their number modulo the stride, so that neighbouring output pixels are neighbours in every plane;
+// those of taps that dilation sets far apart to a plane for each tap.
 // With folding (see Layout) a pixel holds `folded_rows` rows, and the stride stays. So does that of
 // the columns of grouped layouts, whose taps share what they read of neighbouring pixels, and where
 // the width is unfolded (see RunPhases): rows of all groups are copied whole.

@@ -3,6 +3,7 @@
 #include "native/format/packed_view.h"
 #include "native/kernels/kernel_set.h"
 #include "native/run/output_plan.h"
+#include "native/run/reached_taps.h"
 #include "native/run/run.h"
 #include "native/run/run_phases.h"
 
@@ -14,6 +15,7 @@ struct ConvRun {
   RunInput input;
   Extent output_size{1, 1, 1};
   const RunPhases& phases;
+  const ReachedTaps& reached;
   const KernelSet& kernels;
   const ParallelFor& parallel_for;
   OutputPlan plan;

@@ -105,16 +105,16 @@ void call_dense_kernel(const ConvRun& run, const Phase& phase, DenseArguments& a
   store_dense(run, phase.index, arguments);
 }
 
-void set_store(const ConvRun& run, int64_t phase, int64_t channel, DenseArguments& arguments) {
+void set_store(const ConvRun& run, int64_t table, int64_t channel, DenseArguments& arguments) {
   arguments.store = run.plan.store;
   if (arguments.store != Store::kSums) {
-    arguments.requantization = run.plan.requantization_from(phase, channel);
+    arguments.requantization = run.plan.requantization_from(table, channel);
   }
 }
 
-void store_dense(const ConvRun& run, int64_t phase, DenseArguments& arguments) {
+void store_dense(const ConvRun& run, int64_t table, DenseArguments& arguments) {
   if (arguments.store == Store::kSums) {
-    run_dense_pass(run, phase, arguments);
+    run_dense_pass(run, table, arguments);
     return;
   }
   if (arguments.store == Store::kBytesAdded) {

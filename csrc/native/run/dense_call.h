@@ -34,11 +34,11 @@ void set_activation_sums(const ConvRun& run, const Phase& phase, DenseArguments&
 void call_dense_kernel(const ConvRun& run, const Phase& phase, DenseArguments& arguments);
 
 // What `store` and its factors say of the arguments of a call on the output channels from `channel`
-// on. phase: their number, for outputs that are in none.
-void set_store(const ConvRun& run, int64_t phase, int64_t channel, DenseArguments& arguments);
+// on. table: of factors, see factors.h; the phase's, or that of outputs that lack taps.
+void set_store(const ConvRun& run, int64_t table, int64_t channel, DenseArguments& arguments);
 
 // Calls the kernel as it is, with a pass over its sums where they take one.
-void store_dense(const ConvRun& run, int64_t phase, DenseArguments& arguments);
+void store_dense(const ConvRun& run, int64_t table, DenseArguments& arguments);
 
 // Blocks of output channels of all groups and phases, [phase][group][block].
 int64_t all_blocks(const ConvRun& run);

@@ -1,6 +1,8 @@
 #include "native/run/dense_run.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <optional>
 #include <string>
 
@@ -9,6 +11,7 @@
 #include "native/run/dense_work.h"
 #include "native/run/in_place_run.h"
 #include "native/run/parts.h"
+#include "native/run/row_runs.h"
 #include "native/run/scratch.h"
 #include "native/run/single_pixel_run.h"
 #include "native/run/thread_count.h"
@@ -60,7 +63,11 @@ class DenseRun {
       }
       text += ", " + std::to_string(window.bytes()) + " bytes";
       const int64_t width = std::min(columns, run_.phases.at(0).axes[2].outputs);
-      text += joins_rows(window, width) ? ", rows joined to one run" : ", a run for every row";
+      text += joins_rows(rows, width) ? ", rows joined to one run" : ", a run for every row";
+    }
+    if (!run_.reached.all()) {
+      const auto left = static_cast<int64_t>(std::round(100 * run_.reached.share()));
+      text += ", taps outside of the input left out: " + std::to_string(left) + " % remain";
     }
     return text + ", " + parts_on_threads(threads_, split_.parts());
   }
@@ -102,10 +109,10 @@ class DenseRun {
     }
   }
 
-  // One run over all rows where they lie at a constant distance, if the kernel likes long runs or
-  // no pixel would be computed in vain.
-  bool joins_rows(const ActivationWindow& window, int64_t width) const {
-    return window.row_pitch() != 0 && (run_.kernels.joins_rows || window.row_pitch() == width);
+  // Of the planned window.
+  bool joins_rows(int64_t rows, int64_t width) const {
+    return plan_row_runs(run_.kernels, rows, width, ActivationWindow::of_thread().row_pitch())
+        .joined;
   }
 
   void prepare_window(const WorkPart& part, bool copy) {
@@ -128,24 +135,74 @@ class DenseRun {
     if (part.rows == 0) {
       return;
     }
-    const ActivationWindow& window = ActivationWindow::of_thread();
-    const int64_t width = part.columns;
-    const int64_t out_channels = run_.packed.conv.out_channels;
-    const bool joined = joins_rows(window, width);
     DenseArguments arguments = block_arguments(run_, blocks);
-    arguments.tap_offsets = window.tap_offsets(blocks.phase.phase.index);
+    arguments.tap_offsets = ActivationWindow::of_thread().tap_offsets(blocks.phase.phase.index);
+    if (run_.reached.all()) {
+      run_rows(part, {0, part.rows, 0, part.columns}, blocks, blocks.phase.phase.index, arguments);
+      return;
+    }
+    // A forward convolution, whose positions are its outputs.
+    const auto& [depths, rows, columns] = run_.reached.cuts();
+    depths.for_each_within(plane % planes, plane % planes + 1, [&](size_t d, int64_t, int64_t) {
+      rows.for_each_within(
+          area.first_row, area.first_row + area.rows, [&](size_t h, int64_t row, int64_t height) {
+            columns.for_each_within(
+                area.first_column, area.first_column + area.columns,
+                [&](size_t w, int64_t column, int64_t width) {
+                  const Area some{row - area.first_row, height, column - area.first_column, width};
+                  run_cut(part, some, blocks, {d, h, w}, arguments);
+                });
+          });
+    });
+  }
+
+  // Outputs in these cuts, with the taps that they have.
+  void run_cut(
+      const PhasePart& part, const Area& area, const PhaseBlocks& blocks,
+      const std::array<size_t, 3>& cut, DenseArguments arguments) const {
+    auto* const offsets = static_cast<int64_t*>(scratch(
+        ScratchUse::kReachedTaps, static_cast<size_t>(2 * arguments.taps) * sizeof(int64_t)));
+    int64_t* const places = offsets + arguments.taps;
+    int64_t taps = 0;
+    for (int64_t tap = 0; tap < arguments.taps; ++tap) {
+      if (run_.reached.has_tap(blocks.phase.phase.layout, cut, tap)) {
+        places[taps] = tap;
+        offsets[taps] = arguments.tap_offsets[tap];
+        ++taps;
+      }
+    }
+    arguments.tap_places = taps == arguments.taps ? nullptr : places;
+    arguments.tap_offsets = offsets;
+    arguments.taps = taps;
+    const int64_t table = run_.reached.table(cut);
+    set_store(run_, table, blocks.channel, arguments);
+    run_rows(part, area, blocks, table, arguments);
+  }
+
+  // An area of those outputs of a part that `part` names, counted from its first one.
+  void run_rows(
+      const PhasePart& part, const Area& area, const PhaseBlocks& blocks, int64_t table,
+      DenseArguments& arguments) const {
+    const ActivationWindow& window = ActivationWindow::of_thread();
+    const int64_t width = area.columns;
+    const int64_t out_channels = run_.packed.conv.out_channels;
+    const bool joined = joins_rows(area.rows, width);
     arguments.pixel_stride = window.pixel_stride();
     set_tap_runs(arguments);
-    arguments.pixels = joined ? (part.rows - 1) * window.row_pitch() + width : width;
-    for (int64_t row = 0; row < (joined ? 1 : part.rows); ++row) {
+    arguments.pixels = joined ? (area.rows - 1) * window.row_pitch() + width : width;
+    for (int64_t i = 0; i < (joined ? 1 : area.rows); ++i) {
+      const int64_t row = area.first_row + i;
       const int64_t offset = window.group_offset(blocks.input_group(run_)) +
-          (part.row + row) * window.row_stride() + part.column * window.pixel_stride();
+          (part.row + row) * window.row_stride() +
+          (part.column + area.first_column) * window.pixel_stride();
       arguments.activation = window_values() + offset * element_bytes();
+      const int64_t pixel =
+          part.first_pixel + row * part.row_step + area.first_column * part.pixel_step;
       arguments.output = {
-          run_.output_at(part.first_pixel + row * part.row_step, blocks.channel),
-          part.pixel_step * out_channels, part.row_step * out_channels,
-          joined ? window.row_pitch() : width, width};
-      call_dense_kernel(run_, blocks.phase.phase, arguments);
+          run_.output_at(pixel, blocks.channel), part.pixel_step * out_channels,
+          part.row_step * out_channels, joined ? window.row_pitch() : width, width};
+      set_activation_sums(run_, blocks.phase.phase, arguments);
+      store_dense(run_, table, arguments);
     }
   }
 
@@ -184,7 +241,16 @@ void with_kernels(const ConvRun& run, const KernelSet& kernels, const Use& use) 
   if (should_unfold(run)) {
     phases.unfold_width();
   }
-  use(ConvRun{run.packed, run.input, run.output_size, phases, kernels, run.parallel_for, run.plan});
+  const ConvRun suitable{
+      .packed = run.packed,
+      .input = run.input,
+      .output_size = run.output_size,
+      .phases = phases,
+      .reached = run.reached,
+      .kernels = kernels,
+      .parallel_for = run.parallel_for,
+      .plan = run.plan};
+  use(suitable);
 }
 
 }  // namespace

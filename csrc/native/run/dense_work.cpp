@@ -45,18 +45,28 @@ void plan_in_place(const ConvRun& run, const InPlaceRun& in_place, Work& work) {
   work.most_columns = std::min(work.columns, pixels);
 }
 
+int64_t window_bytes(const ConvRun& run, int64_t rows, int64_t columns) {
+  ActivationWindow& window = ActivationWindow::of_thread();
+  window.plan(run, rows, columns);
+  return window.bytes();
+}
+
 // The area whose window is small enough, and copies the least for each output.
 void plan_windows(const ConvRun& run, Work& work) {
-  ActivationWindow& window = ActivationWindow::of_thread();
   double least = 0;
   for (int64_t columns = work.columns;; columns = ceil_divide(columns, 2)) {
-    window.plan(run, 1, columns);
-    const int64_t one_row = window.bytes();
-    window.plan(run, 2, columns);
-    const int64_t another = window.bytes() - one_row;
-    const int64_t rows =
-        std::clamp<int64_t>((kLargestWindow - one_row) / another + 1, 1, work.rows);
-    const int64_t bytes = one_row + (rows - 1) * another;
+    const int64_t one_row = window_bytes(run, 1, columns);
+    int64_t rows = 1;
+    int64_t bytes = one_row;
+    int64_t another = 0;
+    // Rows add equally many bytes, or from some number of rows on fewer: where dilation sets taps
+    // far apart. So the first step may be too short.
+    for (int step = 0; step < 2; ++step) {
+      another = window_bytes(run, rows + 1, columns) - bytes;
+      const int64_t more = std::max<int64_t>((kLargestWindow - bytes) / another, 0);
+      rows = std::min(rows + more, work.rows);
+      bytes = rows == 1 ? one_row : window_bytes(run, rows, columns);
+    }
     const double copied = static_cast<double>(bytes) / static_cast<double>(rows * columns) *
         (1 + kLostColumns / static_cast<double>(columns));
     const bool fits = one_row <= kLargestWindow;

@@ -148,22 +148,6 @@ bool fill_tables(const PackedView& packed, const Common& common, float* multipli
   return within;
 }
 
-// Of each phase, and of outputs that are in none.
-int64_t tables_of(const PackedView& packed, const RunPhases& phases) {
-  return phases.count() + (packed.conv.transposed ? 1 : 0);
-}
-
-// What table number `i` is made from. Outputs that are in no phase have no weights: column_sums is
-// null.
-PackedView view_of(const PackedView& packed, const RunPhases& phases, int64_t i) {
-  if (i < phases.count()) {
-    return phase_view(packed, phases.at(i).phase);
-  }
-  PackedView view = packed;
-  view.column_sums = nullptr;
-  return view;
-}
-
 template <typename Number>
 Number* table_memory(int64_t count) {
   return static_cast<Number*>(
@@ -172,39 +156,47 @@ Number* table_memory(int64_t count) {
 
 }  // namespace
 
+PackedView FactorTables::view(int64_t table) const {
+  if (table < phases.count()) {
+    return phase_view(packed, phases.at(table).phase);
+  }
+  if (!packed.conv.transposed) {
+    return reached.view(packed, table, reached_sums);
+  }
+  PackedView view = packed;
+  view.column_sums = nullptr;
+  return view;
+}
+
 int64_t readable_channels(int64_t channels) {
   return round_up(channels, kBlockColumns) + kBlockColumns;
 }
 
 FloatFactors float_factors(
-    const PackedView& packed, const RunPhases& phases, const RunInput& input,
-    const FloatBounds& bounds) {
-  const int64_t channels = packed.conv.out_channels;
+    const FactorTables& tables, const RunInput& input, const FloatBounds& bounds) {
+  const int64_t channels = tables.packed.conv.out_channels;
   const int64_t readable = readable_channels(channels);
-  const int64_t tables = tables_of(packed, phases);
-  auto* const memory = table_memory<float>(tables * 2 * readable);
+  auto* const memory = table_memory<float>(tables.count() * 2 * readable);
   const Common common(input, bounds);
   bool within = true;
-  for (int64_t i = 0; i < tables; ++i) {
+  for (int64_t i = 0; i < tables.count(); ++i) {
     float* const multiplier = memory + i * 2 * readable;
     float* const offset = multiplier + readable;
-    within &= fill_tables(view_of(packed, phases, i), common, multiplier, offset);
+    within &= fill_tables(tables.view(i), common, multiplier, offset);
     std::fill(multiplier + channels, multiplier + readable, 0.0F);
     std::fill(offset + channels, offset + readable, 0.0F);
   }
   return {memory, memory + readable, 2 * readable, within};
 }
 
-DoubleFactors double_factors(
-    const PackedView& packed, const RunPhases& phases, const RunInput& input) {
-  const int64_t readable = readable_channels(packed.conv.out_channels);
-  const int64_t tables = tables_of(packed, phases);
-  auto* const memory = table_memory<double>(tables * 3 * readable);
-  for (int64_t i = 0; i < tables; ++i) {
+DoubleFactors double_factors(const FactorTables& tables, const RunInput& input) {
+  const int64_t readable = readable_channels(tables.packed.conv.out_channels);
+  auto* const memory = table_memory<double>(tables.count() * 3 * readable);
+  for (int64_t i = 0; i < tables.count(); ++i) {
     double* const zero_point_sum = memory + i * 3 * readable;
     double* const scale = zero_point_sum + readable;
     double* const bias = scale + readable;
-    const PackedView view = view_of(packed, phases, i);
+    const PackedView view = tables.view(i);
     for_each_chunk(view, [&](int64_t first, int64_t count) {
       Factors factors;
       load_factors(view, first, count, factors);

@@ -3,22 +3,35 @@
 #include <cstdint>
 
 #include "native/format/packed_view.h"
+#include "native/run/reached_taps.h"
 #include "native/run/run.h"
 #include "native/run/run_phases.h"
 
 namespace qconv::native {
 
-// Per phase and output channel, what turns a kernel's sums over (activation, weight - zero point)
-// into numbers. Each phase's tables are readable as far as kernels want it (see store.h), with
-// zeros beyond the channels; they are `phase_stride` numbers from those of the phase before. After
-// the last phase follow those of outputs that are in none of a transposed convolution. All lie in
-// memory of the calling thread until its next call.
+// Per table and output channel, what turns a kernel's sums over (activation, weight - zero point)
+// into numbers: a table for each phase, after them one for outputs that are in none of a transposed
+// convolution, or those of ReachedTaps. Each is readable as far as kernels want it (see store.h),
+// with zeros beyond the channels, and `table_stride` numbers from the one before. All lie in memory
+// of the calling thread until its next call.
+struct FactorTables {
+  const PackedView& packed;
+  const RunPhases& phases;
+  const ReachedTaps& reached;
+  const int32_t* reached_sums;  // see reached_sums.h
+
+  int64_t count() const {
+    return phases.count() + (packed.conv.transposed ? 1 : 0) + reached.tables();
+  }
+  // What a table is made from. Outputs that are in no phase have no weights: column_sums is null.
+  PackedView view(int64_t table) const;
+};
 
 // number = sum * multiplier + offset, in float32.
 struct FloatFactors {
   const float* multiplier = nullptr;
   const float* offset = nullptr;
-  int64_t phase_stride = 0;
+  int64_t table_stride = 0;
   bool within_bounds = false;
 };
 
@@ -31,19 +44,17 @@ struct FloatBounds {
 };
 
 FloatFactors float_factors(
-    const PackedView& packed, const RunPhases& phases, const RunInput& input,
-    const FloatBounds& bounds);
+    const FactorTables& tables, const RunInput& input, const FloatBounds& bounds);
 
 // real = (sum + zero_point_sum) * scale + bias, in float64.
 struct DoubleFactors {
   const double* zero_point_sum = nullptr;
   const double* scale = nullptr;
   const double* bias = nullptr;
-  int64_t phase_stride = 0;
+  int64_t table_stride = 0;
 };
 
-DoubleFactors double_factors(
-    const PackedView& packed, const RunPhases& phases, const RunInput& input);
+DoubleFactors double_factors(const FactorTables& tables, const RunInput& input);
 
 // So many factors are readable, for kernels read whole vectors: up to the next block of channels
 // and one more.

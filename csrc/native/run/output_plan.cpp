@@ -54,11 +54,11 @@ int32_t quantized(double real, const RunOutput& output) {
 // Kernels' own store: clamps of bytes, dense ones with an addend of bytes. Returns whether it will
 // do.
 bool plan_requantization(
-    const PackedView& packed, const RunPhases& phases, const RunInput& input,
-    const Epilogue& epilogue, const RunOutput& output, OutputPlan& plan) {
+    const FactorTables& tables, const RunInput& input, const Epilogue& epilogue,
+    const RunOutput& output, OutputPlan& plan) {
   const RunAddend& addend = epilogue.addend;
   const bool adds = addend.data != nullptr;
-  const bool depthwise = packed.layout.kind == LayoutKind::kDepthwise;
+  const bool depthwise = tables.packed.layout.kind == LayoutKind::kDepthwise;
   if (!is_quantized(output.type) || !clamps(epilogue.function) ||
       (adds && (depthwise || !is_quantized(addend.type)))) {
     return false;
@@ -72,8 +72,8 @@ bool plan_requantization(
     requantization.addend_multiplier = static_cast<float>(multiplier);
     bounds.shift = -multiplier * (addend.zero_point + (is_signed ? 128 : 0));
   }
-  const FloatFactors factors = float_factors(packed, phases, input, bounds);
-  plan.phase_stride = factors.phase_stride;
+  const FloatFactors factors = float_factors(tables, input, bounds);
+  plan.table_stride = factors.table_stride;
   requantization.multiplier = factors.multiplier;
   requantization.offset = factors.offset;
   requantization.zero_point = output.zero_point;
@@ -98,23 +98,22 @@ bool suits_float32(const Epilogue& epilogue, const RunOutput& output) {
 }
 
 void plan_pass(
-    const PackedView& packed, const RunPhases& phases, const RunInput& input,
-    const Epilogue& epilogue, const RunOutput& output, OutputPlan& plan) {
+    const FactorTables& tables, const RunInput& input, const Epilogue& epilogue,
+    const RunOutput& output, OutputPlan& plan) {
   PointwiseArguments& pass = plan.pass;
   pass.epilogue = epilogue;
   pass.output = output;
   if (suits_float32(epilogue, output)) {
-    const FloatFactors factors =
-        float_factors(packed, phases, input, bounds_of(epilogue, output, 1));
+    const FloatFactors factors = float_factors(tables, input, bounds_of(epilogue, output, 1));
     if (factors.within_bounds) {
-      plan.phase_stride = factors.phase_stride;
+      plan.table_stride = factors.table_stride;
       pass.multiplier = factors.multiplier;
       pass.offset = factors.offset;
       return;
     }
   }
-  const DoubleFactors factors = double_factors(packed, phases, input);
-  plan.phase_stride = factors.phase_stride;
+  const DoubleFactors factors = double_factors(tables, input);
+  plan.table_stride = factors.table_stride;
   pass.zero_point_sum = factors.zero_point_sum;
   pass.scale = factors.scale;
   pass.bias = factors.bias;
@@ -123,15 +122,15 @@ void plan_pass(
 }  // namespace
 
 OutputPlan plan_output(
-    const PackedView& packed, const RunPhases& phases, const RunInput& input,
-    const Epilogue& epilogue, const RunOutput& output) {
+    const FactorTables& tables, const RunInput& input, const Epilogue& epilogue,
+    const RunOutput& output) {
   OutputPlan plan;
-  plan.weight_zero_points = weight_zero_point_table(packed);
+  plan.weight_zero_points = weight_zero_point_table(tables.packed);
   plan.output = output;
   plan.addend = epilogue.addend;
-  if (!plan_requantization(packed, phases, input, epilogue, output, plan)) {
+  if (!plan_requantization(tables, input, epilogue, output, plan)) {
     plan.store = Store::kSums;
-    plan_pass(packed, phases, input, epilogue, output, plan);
+    plan_pass(tables, input, epilogue, output, plan);
   }
   return plan;
 }

@@ -5,8 +5,8 @@
 #include "native/format/packed_view.h"
 #include "native/kernels/pointwise.h"
 #include "native/kernels/store.h"
+#include "native/run/factors.h"
 #include "native/run/run.h"
-#include "native/run/run_phases.h"
 
 namespace qconv::native {
 
@@ -16,20 +16,20 @@ namespace qconv::native {
 // Its tables lie in memory of the thread that made it, until that thread's next call.
 struct OutputPlan {
   Store store = Store::kSums;
-  Requantization requantization;                // of kBytes and kBytesAdded, in the first phase
+  Requantization requantization;                // of kBytes and kBytesAdded, in the first table
   const int32_t* weight_zero_points = nullptr;  // per output channel; null where all are 0
   // [batch, depth, height, width, out_channels], and the addend in the same order.
   RunOutput output;
   RunAddend addend;  // data null: none
-  // Of kSums: its factors, for all output channels in the first phase, and the function.
+  // Of kSums: its factors, for all output channels in the first table, and the function.
   PointwiseArguments pass;
-  int64_t phase_stride = 0;  // of the factors of either, see factors.h
+  int64_t table_stride = 0;  // of the factors of either, see FactorTables
 
-  // From the output channel `channel` of a phase on. phase: their number, for outputs in none.
-  Requantization requantization_from(int64_t phase, int64_t channel) const {
+  // From the output channel `channel` of a table on.
+  Requantization requantization_from(int64_t table, int64_t channel) const {
     Requantization result = requantization;
-    result.multiplier += phase * phase_stride + channel;
-    result.offset += phase * phase_stride + channel;
+    result.multiplier += table * table_stride + channel;
+    result.offset += table * table_stride + channel;
     return result;
   }
 
@@ -44,7 +44,7 @@ struct OutputPlan {
 // The plan of a call. What it computes is within 1e-3 quanta of float64 before it is rounded to an
 // integer; with a function that isn't a clamp, within 2e-3. Floats are computed in float64.
 OutputPlan plan_output(
-    const PackedView& packed, const RunPhases& phases, const RunInput& input,
-    const Epilogue& epilogue, const RunOutput& output);
+    const FactorTables& tables, const RunInput& input, const Epilogue& epilogue,
+    const RunOutput& output);
 
 }  // namespace qconv::native

@@ -7,6 +7,7 @@
 #include "native/run/dense_run.h"
 #include "native/run/depthwise_run.h"
 #include "native/run/parts.h"
+#include "native/run/reached_sums.h"
 
 namespace qconv::native {
 namespace {
@@ -36,14 +37,19 @@ void run(
     const PackedView& packed, const RunInput& input, const Epilogue& epilogue,
     const RunOutput& output, const ParallelFor& parallel_for) {
   const RunPhases phases(packed.conv, output_size(packed.conv, input.size));
-  run_kernels(
-      {.packed = packed,
-       .input = input,
-       .output_size = phases.output_size(),
-       .phases = phases,
-       .kernels = *kernel_set(best_instruction_set()),
-       .parallel_for = parallel_for,
-       .plan = plan_output(packed, phases, input, epilogue, output)});
+  const KernelSet& kernels = *kernel_set(best_instruction_set());
+  const ReachedTaps reached(packed, input, phases.output_size(), kernels);
+  ConvRun run{
+      .packed = packed,
+      .input = input,
+      .output_size = phases.output_size(),
+      .phases = phases,
+      .reached = reached,
+      .kernels = kernels,
+      .parallel_for = parallel_for,
+      .plan = {}};
+  run.plan = plan_output({packed, phases, reached, reached_sums(run)}, input, epilogue, output);
+  run_kernels(run);
 }
 
 void apply_epilogue(
@@ -87,12 +93,15 @@ std::string kernel_name(const PackedView& packed) {
 std::string describe_run(
     const PackedView& packed, const RunInput& input, const ParallelFor& parallel_for) {
   const RunPhases phases(packed.conv, output_size(packed.conv, input.size));
+  const KernelSet& kernels = *kernel_set(best_instruction_set());
+  const ReachedTaps reached(packed, input, phases.output_size(), kernels);
   const ConvRun run{
       .packed = packed,
       .input = input,
       .output_size = phases.output_size(),
       .phases = phases,
-      .kernels = *kernel_set(best_instruction_set()),
+      .reached = reached,
+      .kernels = kernels,
       .parallel_for = parallel_for,
       .plan = {}};
   return packed.layout.kind == LayoutKind::kDepthwise ? describe_depthwise(run)

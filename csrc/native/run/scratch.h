@@ -13,6 +13,8 @@ enum class ScratchUse {
   kActivationSums,
   kTapSums,
   kTapRuns,
+  kReachedTaps,
+  kReachedSums,
   kTail,
   kZeroPoints,
   kZeroPointPixel,

@@ -68,11 +68,12 @@ class SinglePixelRun {
             .input = run.input,
             .output_size = run.output_size,
             .phases = taps_,
+            .reached = run.reached,
             .kernels = run.kernels,
             .parallel_for = run.parallel_for,
             .plan = run.plan} {
     apart_.plan.requantization = run.plan.requantization_from(run.phases.count(), 0);
-    apart_.plan.phase_stride = 0;
+    apart_.plan.table_stride = 0;
   }
 
   void run() {

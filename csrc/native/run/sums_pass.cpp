@@ -24,7 +24,7 @@ int32_t* sums_memory(int64_t count) {
 
 // Sums of `rows` x `columns` pixels, [row][column][channel], and their place in the output.
 struct Part {
-  int64_t phase = 0;
+  int64_t table = 0;
   const int32_t* sums = nullptr;
   int64_t rows = 0;
   int64_t columns = 0;
@@ -69,7 +69,7 @@ void finish(const ConvRun& run, const Part& part) {
   const OutputPlan& plan = run.plan;
   PointwiseArguments pass = plan.pass;
   const int64_t first_factor =
-      part.phase * plan.phase_stride + part.element % run.packed.conv.out_channels;
+      part.table * plan.table_stride + part.element % run.packed.conv.out_channels;
   if (pass.multiplier != nullptr) {
     pass.multiplier += first_factor;
     pass.offset += first_factor;
@@ -103,13 +103,13 @@ void finish(const ConvRun& run, const Part& part) {
 // Pixels [begin, end) of a run, whole rows of its output or columns of one row, and output channels
 // [first, first + count).
 void run_part(
-    const ConvRun& run, int64_t phase, const DenseArguments& whole, int64_t begin, int64_t end,
+    const ConvRun& run, int64_t table, const DenseArguments& whole, int64_t begin, int64_t end,
     int64_t first, int64_t count) {
   const OutputPlace& place = whole.output;
   const int64_t row = begin / place.row_pitch;
   const int64_t column = begin % place.row_pitch;
   Part part;
-  part.phase = phase;
+  part.table = table;
   part.rows = (end - 1) / place.row_pitch - row + 1;
   part.columns = part.rows == 1 ? end - begin : place.row_width;
   part.channels = count;
@@ -146,7 +146,7 @@ void run_part(
 
 }  // namespace
 
-void run_dense_pass(const ConvRun& run, int64_t phase, const DenseArguments& arguments) {
+void run_dense_pass(const ConvRun& run, int64_t table, const DenseArguments& arguments) {
   const OutputPlace& place = arguments.output;
   const int64_t rows = ceil_divide(arguments.pixels, place.row_pitch);
   const int64_t columns = std::min(place.row_width, arguments.pixels);
@@ -165,7 +165,7 @@ void run_dense_pass(const ConvRun& run, int64_t phase, const DenseArguments& arg
       for (int64_t row = 0; row < rows; row += step) {
         const int64_t last = std::min(row + step, rows) - 1;
         const int64_t end = std::min(last * place.row_pitch + columns, arguments.pixels);
-        run_part(run, phase, arguments, row * place.row_pitch, end, first, count);
+        run_part(run, table, arguments, row * place.row_pitch, end, first, count);
       }
       continue;
     }
@@ -176,7 +176,7 @@ void run_dense_pass(const ConvRun& run, int64_t phase, const DenseArguments& arg
       for (int64_t column = 0; column < columns; column += step) {
         const int64_t begin = row * place.row_pitch + column;
         run_part(
-            run, phase, arguments, begin, begin + std::min(step, columns - column), first, count);
+            run, table, arguments, begin, begin + std::min(step, columns - column), first, count);
       }
     }
   }
@@ -188,7 +188,7 @@ int64_t depthwise_pass_channels(const ConvRun& run) {
       kDepthwiseBlock, kMostSums / (2 * run.output_size[2]) / kDepthwiseBlock * kDepthwiseBlock);
 }
 
-void run_depthwise_pass(const ConvRun& run, int64_t phase, const DepthwiseArguments& arguments) {
+void run_depthwise_pass(const ConvRun& run, int64_t table, const DepthwiseArguments& arguments) {
   const int64_t channels = arguments.channels;
   const int64_t most_columns = std::max<int64_t>(kMostSums / channels, 1);
   const int64_t column_step = std::min(most_columns, arguments.output_columns);
@@ -197,7 +197,7 @@ void run_depthwise_pass(const ConvRun& run, int64_t phase, const DepthwiseArgume
   for (int64_t row = 0; row < arguments.output_rows; row += row_step) {
     for (int64_t column = 0; column < arguments.output_columns; column += column_step) {
       Part part;
-      part.phase = phase;
+      part.table = table;
       part.rows = std::min(row_step, arguments.output_rows - row);
       part.columns = std::min(column_step, arguments.output_columns - column);
       part.channels = channels;

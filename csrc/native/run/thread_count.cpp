@@ -26,7 +26,7 @@ double run_microseconds(const ConvRun& run) {
   const double outputs = pixels(run.output_size) * static_cast<double>(conv.out_channels);
   // Every weight meets an output, or an input of a transposed convolution, once; but for padding.
   const double multiply_adds = pixels(conv.transposed ? run.input.size : run.output_size) *
-      static_cast<double>(conv.weights());
+      static_cast<double>(conv.weights()) * run.reached.share();
   return multiply_adds / speed.multiply_adds + outputs / speed.outputs;
 }
 

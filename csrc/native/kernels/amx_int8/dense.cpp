@@ -160,12 +160,22 @@ __attribute__((noinline)) void multiply(
     }
   };
   const int64_t last_row_stride = blocks.last_row_stride;
+  const auto begin_tap = [&](int64_t tap) QCONV_INLINE {
+    if (arguments.tap_places != nullptr) {
+      const int64_t row = arguments.tap_places[tap] * arguments.k_blocks * arguments.quads;
+      for (int j = 0; j < kBlocks; ++j) {
+        weight[j] =
+            blocks.weight + j * blocks.stride + row * (j == kBlocks - 1 ? last_row_stride : 64);
+      }
+    }
+  };
   const auto advance_weights = [&]() QCONV_INLINE {
     for (int j = 0; j < kBlocks; ++j) {
       weight[j] += arguments.quads * (j == kBlocks - 1 ? last_row_stride : 64);
     }
   };
 
+  begin_tap(0);
   step<kLoadsAhead, kTiles, kBlocks>(
       tiles.activation + tiles.tap_offsets[0], tiles, blocks, weight,
       [&](auto index) QCONV_INLINE {
@@ -178,6 +188,9 @@ __attribute__((noinline)) void multiply(
   advance_weights();
   int64_t k = 1;
   for (int64_t t = 0; t < tiles.taps; ++t, k = 0) {
+    if (k == 0) {
+      begin_tap(t);
+    }
     const uint8_t* activation = tiles.activation + tiles.tap_offsets[t] + k * tiles.k_stride;
     for (; k < tiles.k_blocks; ++k) {
       step<kLoadsAhead, kTiles, kBlocks>(
@@ -241,9 +254,11 @@ class Call {
   int64_t steps() const { return arguments_.taps * arguments_.k_blocks; }
 
   // A row that lies in two cache lines takes a tile load 4 cycles instead of one: where most of
-  // them do, tiles that are multiplied with more than one unit's blocks are copied first.
+  // them do, tiles that are multiplied with more than one unit's blocks are copied first: as if all
+  // taps were one.
   bool should_pack(int tiles, int blocks) const {
-    if (blocks_ <= blocks || steps() * tiles * kTileBytes > kPackedBytes) {
+    if (blocks_ <= blocks || steps() * tiles * kTileBytes > kPackedBytes ||
+        arguments_.tap_places != nullptr) {
       return false;
     }
     const int64_t first = reinterpret_cast<intptr_t>(arguments_.activation);

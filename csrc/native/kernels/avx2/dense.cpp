@@ -78,7 +78,8 @@ void fill_panel(
   const int64_t quad_bytes = kQuad * columns;
   const int64_t tap_bytes = arguments.k_blocks * arguments.quads * quad_bytes;
   for (int64_t tap = stretch.tap; tap < stretch.tap + stretch.taps; ++tap) {
-    const int8_t* const from = weight + tap * tap_bytes + stretch.quad * quad_bytes;
+    const int64_t place = arguments.tap_places == nullptr ? tap : arguments.tap_places[tap];
+    const int8_t* const from = weight + place * tap_bytes + stretch.quad * quad_bytes;
     panel = widen_quads(from, stretch.quads, quad_bytes, panel);
   }
 }
@@ -121,6 +122,7 @@ void compute_block(
         fill_panel(arguments, weight, columns_at(arguments, channel), stretch, scratch.panel);
         block.depth = {
             .tap_offsets = arguments.tap_offsets + stretch.tap,
+            .tap_places = nullptr,
             .offset = stretch.quad * kQuad,
             .taps = stretch.taps,
             .steps = stretch.quads * kQuadSteps,

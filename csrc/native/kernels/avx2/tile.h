@@ -34,6 +34,7 @@ constexpr int64_t kGroupPixels = 256;
 // A stretch of the sum over taps and k.
 struct Depth {
   const int64_t* tap_offsets;  // elements
+  const int64_t* tap_places;   // see DenseArguments
   int64_t offset;              // elements, of the first k beyond them
   int64_t taps;
   int64_t steps;              // per tap
@@ -132,6 +133,10 @@ inline QCONV_INLINE void add_products(
   const int64_t weight_step_bytes = depth.weight_step_bytes;
   activation += depth.offset;
   for (int64_t tap = 0; tap < depth.taps; ++tap) {
+    if (depth.tap_places != nullptr) {
+      weight = static_cast<const uint8_t*>(block.weight) +
+          depth.tap_places[tap] * (depth.steps * weight_step_bytes + depth.weight_tap_bytes);
+    }
     // Every third pixel has a pointer; the two after it are reached by index.
     constexpr int kPointers = (kPixels + 2) / 3;
     const Element* pointers[kPointers];

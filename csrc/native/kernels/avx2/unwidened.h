@@ -17,6 +17,7 @@ void dense_storing(const DenseArguments& arguments) {
       Block block = block_at(arguments, channel);
       block.depth = {
           .tap_offsets = arguments.tap_offsets,
+          .tap_places = arguments.tap_places,
           .offset = 0,
           .taps = arguments.taps,
           .steps = arguments.used_quads,

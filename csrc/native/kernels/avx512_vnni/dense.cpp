@@ -36,12 +36,18 @@ inline QCONV_INLINE void sum_products(
     const DenseArguments& arguments, const Tile& tile, __m512i (&sums)[kPixels * kBlocks]) {
   unrolled<kPixels * kBlocks>([&](auto i) QCONV_INLINE { sums[i] = _mm512_setzero_si512(); });
   const int64_t stride = arguments.pixel_stride;
-  const int64_t padding_quads = arguments.k_blocks * arguments.quads - arguments.used_quads;
+  const int64_t tap_quads = arguments.k_blocks * arguments.quads;
+  const int64_t padding_quads = tap_quads - arguments.used_quads;
   const int8_t* weight0 = tile.weight;
   const int8_t* weight1 = tile.weight + arguments.block_stride;
   const int64_t bytes0 = tile.quad_bytes[0];
   const int64_t bytes1 = kBlocks == 2 ? tile.quad_bytes[1] : 0;
   for (int64_t tap = 0; tap < arguments.taps; ++tap) {
+    if (arguments.tap_places != nullptr) {
+      const int64_t quad = arguments.tap_places[tap] * tap_quads;
+      weight0 = tile.weight + quad * bytes0;
+      weight1 = tile.weight + arguments.block_stride + quad * bytes1;
+    }
     // Every third pixel has a pointer; the two after it are reached by index.
     constexpr int kPointers = (kPixels + 2) / 3;
     const uint8_t* pointers[kPointers];

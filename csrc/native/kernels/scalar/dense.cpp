@@ -15,7 +15,8 @@ void dense_scalar(const DenseArguments& arguments) {
     for (int64_t tap = 0; tap < arguments.taps; ++tap) {
       const uint8_t* const values =
           activation + pixel * arguments.pixel_stride + arguments.tap_offsets[tap];
-      const int8_t* quad = weight + tap * tap_bytes;
+      const int64_t place = arguments.tap_places == nullptr ? tap : arguments.tap_places[tap];
+      const int8_t* quad = weight + place * tap_bytes;
       for (int64_t k = 0; k < arguments.used_quads * kQuad; k += kQuad) {
         for (int64_t column = 0; column < columns; ++column) {
           int32_t products = 0;

@@ -1,0 +1,185 @@
+#include "native/run/reached_taps.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "native/rounding.h"
+#include "native/run/row_runs.h"
+
+namespace qconv::native {
+namespace {
+
+// What cuts must save, of all.
+constexpr double kLeastGain = 0.02;
+// What a kernel's call costs beside its pixels, about.
+constexpr double kCallMicroseconds = 0.15;
+// What sums over the weights of a tap cost, in pixels with that tap: the weights are read once.
+constexpr double kSumPixels = 4;
+
+TapCuts uncut(int64_t outputs, int64_t taps) {
+  TapCuts cuts;
+  cuts.count = 1;
+  cuts.cut[0] = {outputs, 0, taps};
+  return cuts;
+}
+
+// The cuts of a dimension; uncut if there are too many. Outputs without any tap keep one.
+TapCuts cuts_of(const Convolution& conv, size_t i, int64_t inputs, int64_t outputs) {
+  const int64_t kernel = conv.kernel[i];
+  const int64_t stride = conv.stride[i];
+  const int64_t dilation = conv.dilation[i];
+  TapCuts cuts;
+  for (int64_t output = 0; output < outputs;) {
+    // Of tap 0; tap t reads the input t * dilation after it.
+    const int64_t first_input = output * stride - conv.padding[i];
+    const int64_t first = std::max<int64_t>(ceil_divide(-first_input, dilation), 0);
+    const int64_t end = std::clamp<int64_t>(ceil_divide(inputs - first_input, dilation), 0, kernel);
+    // The next output that gains its first tap, or loses its last one.
+    int64_t next = outputs;
+    if (first > 0 && first <= kernel) {
+      const int64_t gained = conv.padding[i] - (first - 1) * dilation;
+      next = std::min(next, ceil_divide(gained, stride));
+    } else if (first > kernel) {
+      next = std::min(next, ceil_divide(conv.padding[i] - (kernel - 1) * dilation, stride));
+    }
+    if (end > 0) {
+      const int64_t lost = inputs + conv.padding[i] - (end - 1) * dilation;
+      next = std::min(next, ceil_divide(lost, stride));
+    }
+    next = std::max(next, output + 1);
+    TapCut cut{next - output, std::min(first, kernel - 1), 0};
+    cut.taps = std::max<int64_t>(end - cut.first_tap, 1);
+    output = next;
+    TapCut* const last = cuts.count == 0 ? nullptr : &cuts.cut[cuts.count - 1];
+    if (last != nullptr && last->first_tap == cut.first_tap && last->taps == cut.taps) {
+      last->outputs += cut.outputs;
+    } else if (cuts.count == TapCuts::kMost) {
+      return uncut(outputs, kernel);
+    } else {
+      cuts.cut[cuts.count++] = cut;
+    }
+  }
+  return cuts.count == 0 ? uncut(outputs, kernel) : cuts;
+}
+
+// Taps that the outputs of a dimension have, all together.
+double taps_of(const TapCuts& cuts) {
+  double taps = 0;
+  for (size_t i = 0; i < cuts.count; ++i) {
+    taps += static_cast<double>(cuts.cut[i].outputs) * static_cast<double>(cuts.cut[i].taps);
+  }
+  return taps;
+}
+
+// What a plane costs whose rows and columns are cut so, in pixels with one tap. pitch: of rows.
+double plane_cost(
+    const Convolution& conv, const KernelSet& kernels, const TapCuts& rows, const TapCuts& columns,
+    int64_t pitch) {
+  const double call = kCallMicroseconds * kernels.dense_speed.multiply_adds /
+      static_cast<double>(conv.in_channels_per_group() * conv.out_channels_per_group());
+  double cost = 0;
+  for (size_t h = 0; h < rows.count; ++h) {
+    for (size_t w = 0; w < columns.count; ++w) {
+      const RowRuns runs =
+          plan_row_runs(kernels, rows.cut[h].outputs, columns.cut[w].outputs, pitch);
+      const int64_t taps = rows.cut[h].taps * columns.cut[w].taps;
+      cost += static_cast<double>(runs.pixels * taps) + static_cast<double>(runs.count) * call;
+    }
+  }
+  return cost;
+}
+
+}  // namespace
+
+ReachedTaps::ReachedTaps(const PackedView& packed, const Extent& output_size)
+    : kernel_(packed.conv.kernel) {
+  for (size_t i = 0; i < cuts_.size(); ++i) {
+    cuts_[i] = uncut(output_size[i], kernel_[i]);
+  }
+}
+
+ReachedTaps::ReachedTaps(
+    const PackedView& packed, const RunInput& input, const Extent& output_size,
+    const KernelSet& kernels)
+    : ReachedTaps(packed, output_size) {
+  const Convolution& conv = packed.conv;
+  const Layout& layout = packed.layout;
+  if (conv.transposed || layout.kind != LayoutKind::kDense || layout.folded_rows != 1 ||
+      conv.taps() == 1 || conv.padding == Extent{0, 0, 0}) {
+    return;
+  }
+  const std::array<TapCuts, 3> none = cuts_;
+  cuts_[0] = cuts_of(conv, 0, input.size[0], output_size[0]);
+  const TapCuts rows = cuts_of(conv, 1, input.size[1], output_size[1]);
+  const TapCuts columns =
+      layout.folds_width ? none[2] : cuts_of(conv, 2, input.size[2], output_size[2]);
+  const int64_t pitch = output_size[2] + conv.padding[2];
+  const double planes = static_cast<double>(input.batch);
+  const double all = planes * taps_of(none[0]) * plane_cost(conv, kernels, none[1], none[2], pitch);
+  double least = std::numeric_limits<double>::infinity();
+  for (const TapCuts& some_rows : {none[1], rows}) {
+    for (const TapCuts& some_columns : {none[2], columns}) {
+      const double cost =
+          planes * taps_of(cuts_[0]) * plane_cost(conv, kernels, some_rows, some_columns, pitch);
+      if (cost < least) {
+        least = cost;
+        cuts_[1] = some_rows;
+        cuts_[2] = some_columns;
+      }
+    }
+  }
+  needs_tables_ = input.zero_point != smallest_of(input.type);
+  // Several combinations of cuts have all taps together.
+  const double tap_sums = combinations() == 1
+      ? static_cast<double>(cuts_[0].cut[0].taps * cuts_[1].cut[0].taps * cuts_[2].cut[0].taps)
+      : static_cast<double>(conv.taps());
+  const double sums = needs_tables_ ? kSumPixels * tap_sums : 0;
+  if (all - least < kLeastGain * all + sums) {
+    cuts_ = none;
+  }
+  needs_tables_ = needs_tables_ && !this->all();
+}
+
+bool ReachedTaps::has_all(const std::array<size_t, 3>& cut) const {
+  for (size_t i = 0; i < cut.size(); ++i) {
+    if (cuts_[i].cut[cut[i]].taps != kernel_[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int64_t ReachedTaps::table(const std::array<size_t, 3>& cut) const {
+  if (!needs_tables_ || has_all(cut)) {
+    return 0;
+  }
+  const size_t number = (cut[0] * cuts_[1].count + cut[1]) * cuts_[2].count + cut[2];
+  return 1 + static_cast<int64_t>(number);
+}
+
+PackedView ReachedTaps::view(
+    const PackedView& packed, int64_t table, const int32_t* column_sums) const {
+  PackedView view = packed;
+  size_t rest = static_cast<size_t>(table - 1);
+  for (size_t i = cuts_.size(); i-- > 0;) {
+    view.conv.kernel[i] = cuts_[i].cut[rest % cuts_[i].count].taps;
+    rest /= cuts_[i].count;
+  }
+  view.column_sums = column_sums + (table - 1) * packed.conv.out_channels;
+  return view;
+}
+
+double ReachedTaps::share() const {
+  double share = 1;
+  for (size_t i = 0; i < cuts_.size(); ++i) {
+    const TapCuts& cuts = cuts_[i];
+    int64_t outputs = 0;
+    for (size_t c = 0; c < cuts.count; ++c) {
+      outputs += cuts.cut[c].outputs;
+    }
+    share *= outputs == 0 ? 1 : taps_of(cuts) / static_cast<double>(outputs * kernel_[i]);
+  }
+  return share;
+}
+
+}  // namespace qconv::native
