@@ -24,11 +24,12 @@ struct KernelSet {
   // Where dense takes activations widened to uint16: copies `count` of them; else null.
   void (*widen)(const uint8_t* from, int64_t count, uint16_t* to) = nullptr;
   bool reads_padding = false;  // dense reads the activation under the zeros that pad a tap
-  bool joins_rows = false;     // dense is fastest on long runs, some pixels computed in vain
+  bool joins_rows = false;     // dense is fastest on long runs: rows with pixels between them
   // A run takes dense as long as one of a multiple of so many pixels, and a few more for its ends,
-  // where tiles aren't full.
+  // where tiles aren't full. computes_between: also the pixels between rows, in vain.
   int64_t run_multiple = 1;
   int64_t run_ends = 2;
+  bool computes_between = false;
   // The same, faster, for uint8 activations that are all at most 127; null: `dense` is as fast.
   DenseKernel dense_below_128 = nullptr;
   bool (*all_below_128)(const uint8_t* activations, int64_t count) = nullptr;

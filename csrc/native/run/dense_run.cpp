@@ -1,7 +1,6 @@
 #include "native/run/dense_run.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -11,11 +10,10 @@
 #include "native/run/dense_work.h"
 #include "native/run/in_place_run.h"
 #include "native/run/parts.h"
-#include "native/run/row_runs.h"
-#include "native/run/scratch.h"
 #include "native/run/single_pixel_run.h"
 #include "native/run/thread_count.h"
 #include "native/run/unreached_fill.h"
+#include "native/run/window_run.h"
 #include "native/run/work_split.h"
 
 namespace qconv::native {
@@ -23,7 +21,8 @@ namespace {
 
 class DenseRun {
  public:
-  explicit DenseRun(const ConvRun& run) : run_(run), threads_(useful_threads(run)) {
+  explicit DenseRun(const ConvRun& run)
+      : run_(run), threads_(useful_threads(run)), window_run_(run) {
     if (InPlaceRun::can(run)) {
       in_place_.emplace(run);
     }
@@ -63,7 +62,8 @@ class DenseRun {
       }
       text += ", " + std::to_string(window.bytes()) + " bytes";
       const int64_t width = std::min(columns, run_.phases.at(0).axes[2].outputs);
-      text += joins_rows(rows, width) ? ", rows joined to one run" : ", a run for every row";
+      text += window_run_.joins_rows(rows, width) ? ", rows joined to one run"
+                                                  : ", a run for every row";
     }
     if (!run_.reached.all()) {
       const auto left = static_cast<int64_t>(std::round(100 * run_.reached.share()));
@@ -83,132 +83,28 @@ class DenseRun {
     return true;
   }
 
-  // The calling thread's copy of the window that is planned.
-  uint8_t* window_values() const {
-    return static_cast<uint8_t*>(scratch(
-        ScratchUse::kActivation, static_cast<size_t>(ActivationWindow::of_thread().bytes())));
-  }
-
-  int64_t element_bytes() const { return run_.kernels.widen == nullptr ? 1 : 2; }
-
   void run_parts(PartTaker& taker) {
     int64_t window_of = -1;  // the area that the thread's window holds
     while (const std::optional<int64_t> number = taker.next()) {
       const WorkPart part = split_.part(*number);
       if (!in_place_) {
-        prepare_window(part, part.area_number != window_of);
+        window_run_.prepare(part, part.area_number != window_of);
         window_of = part.area_number;
       }
       for_each_group(run_, part.first_block, part.blocks, [&](const PhaseBlocks& group) {
         if (in_place_) {
           in_place_->run_area(part.plane, part.area, group);
         } else {
-          run_window(part.plane, part.area, group);
+          window_run_.run_area(part.plane, part.area, group);
         }
       });
     }
   }
 
-  // Of the planned window.
-  bool joins_rows(int64_t rows, int64_t width) const {
-    return plan_row_runs(run_.kernels, rows, width, ActivationWindow::of_thread().row_pitch())
-        .joined;
-  }
-
-  void prepare_window(const WorkPart& part, bool copy) {
-    ActivationWindow& window = ActivationWindow::of_thread();
-    window.plan(run_, part.area.rows, part.area.columns);
-    uint8_t* const values = window_values();
-    const int64_t planes = run_.phases.positions()[0];
-    if (copy && element_bytes() == 1) {
-      window.copy(part.plane / planes, part.plane % planes, part.area, values);
-    } else if (copy) {
-      window.copy(
-          part.plane / planes, part.plane % planes, part.area, reinterpret_cast<uint16_t*>(values));
-    }
-  }
-
-  // An area of one plane of positions, from the window.
-  void run_window(int64_t plane, const Area& area, const PhaseBlocks& blocks) const {
-    const int64_t planes = run_.phases.positions()[0];
-    const PhasePart part = run_.phases.part(blocks.phase, plane / planes, plane % planes, area);
-    if (part.rows == 0) {
-      return;
-    }
-    DenseArguments arguments = block_arguments(run_, blocks);
-    arguments.tap_offsets = ActivationWindow::of_thread().tap_offsets(blocks.phase.phase.index);
-    if (run_.reached.all()) {
-      run_rows(part, {0, part.rows, 0, part.columns}, blocks, blocks.phase.phase.index, arguments);
-      return;
-    }
-    // A forward convolution, whose positions are its outputs.
-    const auto& [depths, rows, columns] = run_.reached.cuts();
-    depths.for_each_within(plane % planes, plane % planes + 1, [&](size_t d, int64_t, int64_t) {
-      rows.for_each_within(
-          area.first_row, area.first_row + area.rows, [&](size_t h, int64_t row, int64_t height) {
-            columns.for_each_within(
-                area.first_column, area.first_column + area.columns,
-                [&](size_t w, int64_t column, int64_t width) {
-                  const Area some{row - area.first_row, height, column - area.first_column, width};
-                  run_cut(part, some, blocks, {d, h, w}, arguments);
-                });
-          });
-    });
-  }
-
-  // Outputs in these cuts, with the taps that they have.
-  void run_cut(
-      const PhasePart& part, const Area& area, const PhaseBlocks& blocks,
-      const std::array<size_t, 3>& cut, DenseArguments arguments) const {
-    auto* const offsets = static_cast<int64_t*>(scratch(
-        ScratchUse::kReachedTaps, static_cast<size_t>(2 * arguments.taps) * sizeof(int64_t)));
-    int64_t* const places = offsets + arguments.taps;
-    int64_t taps = 0;
-    for (int64_t tap = 0; tap < arguments.taps; ++tap) {
-      if (run_.reached.has_tap(blocks.phase.phase.layout, cut, tap)) {
-        places[taps] = tap;
-        offsets[taps] = arguments.tap_offsets[tap];
-        ++taps;
-      }
-    }
-    arguments.tap_places = taps == arguments.taps ? nullptr : places;
-    arguments.tap_offsets = offsets;
-    arguments.taps = taps;
-    const int64_t table = run_.reached.table(cut);
-    set_store(run_, table, blocks.channel, arguments);
-    run_rows(part, area, blocks, table, arguments);
-  }
-
-  // An area of those outputs of a part that `part` names, counted from its first one.
-  void run_rows(
-      const PhasePart& part, const Area& area, const PhaseBlocks& blocks, int64_t table,
-      DenseArguments& arguments) const {
-    const ActivationWindow& window = ActivationWindow::of_thread();
-    const int64_t width = area.columns;
-    const int64_t out_channels = run_.packed.conv.out_channels;
-    const bool joined = joins_rows(area.rows, width);
-    arguments.pixel_stride = window.pixel_stride();
-    set_tap_runs(arguments);
-    arguments.pixels = joined ? (area.rows - 1) * window.row_pitch() + width : width;
-    for (int64_t i = 0; i < (joined ? 1 : area.rows); ++i) {
-      const int64_t row = area.first_row + i;
-      const int64_t offset = window.group_offset(blocks.input_group(run_)) +
-          (part.row + row) * window.row_stride() +
-          (part.column + area.first_column) * window.pixel_stride();
-      arguments.activation = window_values() + offset * element_bytes();
-      const int64_t pixel =
-          part.first_pixel + row * part.row_step + area.first_column * part.pixel_step;
-      arguments.output = {
-          run_.output_at(pixel, blocks.channel), part.pixel_step * out_channels,
-          part.row_step * out_channels, joined ? window.row_pitch() : width, width};
-      set_activation_sums(run_, blocks.phase.phase, arguments);
-      store_dense(run_, table, arguments);
-    }
-  }
-
   const ConvRun& run_;
   const int threads_;
-  std::optional<InPlaceRun> in_place_;
+  std::optional<InPlaceRun> in_place_;  // else through windows
+  const WindowRun window_run_;
   WorkSplit split_;
 };
 

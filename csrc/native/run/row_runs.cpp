@@ -16,7 +16,8 @@ RowRuns plan_row_runs(const KernelSet& kernels, int64_t rows, int64_t columns, i
   if (pitch == 0 || (pitch != columns && !kernels.joins_rows)) {
     return apart;
   }
-  const RowRuns joined{true, 1, pixels_of_run(kernels, (rows - 1) * pitch + columns)};
+  const int64_t pixels = kernels.computes_between ? (rows - 1) * pitch + columns : rows * columns;
+  const RowRuns joined{true, 1, pixels_of_run(kernels, pixels)};
   return joined.pixels <= apart.pixels ? joined : apart;
 }
 

@@ -6,8 +6,8 @@
 
 namespace qconv::native {
 
-// How a dense kernel takes the pixels of an area: a run for each row, or one over all rows that
-// also computes, in vain, the pixels that lie between them.
+// How a dense kernel takes the pixels of an area: a run for each row, or one over all rows and the
+// pixels that lie between them.
 struct RowRuns {
   bool joined = false;
   int64_t count = 0;
