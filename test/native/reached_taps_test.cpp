@@ -97,9 +97,7 @@ const Test kPays(
     "cuts are made where they save multiply-adds, not for the border of a large image", [] {
       const KernelSet& scalar = *kernel_set(InstructionSet::kScalar);
       KernelSet tiles = scalar;
-      tiles.joins_rows = true;
-      tiles.run_multiple = 16;
-      tiles.run_ends = 5;
+      tiles.dense_runs = {.joins_rows = true, .computes_between = true, .multiple = 16, .ends = 5};
       tiles.dense_speed.multiply_adds = 1e6;
       // Rows and columns: 15 outputs with 2 taps each at both ends, 3 with 1 between them.
       const ReachedTaps far = reached_taps(dilated(256, 3, 18), 33, scalar);

@@ -16,6 +16,16 @@ struct KernelSpeed {
   double outputs = 1;
 };
 
+// What dense kernels like runs to be.
+struct RunTraits {
+  bool joins_rows = false;        // long: rows with the pixels between them
+  bool computes_between = false;  // these pixels too, in vain
+  // A run takes as long as one of a multiple of so many pixels, and a few more for its ends, where
+  // tiles aren't full.
+  int64_t multiple = 1;
+  int64_t ends = 2;
+};
+
 // The kernels of one instruction set. Adding a set: one folder here, one line in kernel_set.cpp.
 struct KernelSet {
   InstructionSet set = InstructionSet::kScalar;
@@ -24,18 +34,13 @@ struct KernelSet {
   // Where dense takes activations widened to uint16: copies `count` of them; else null.
   void (*widen)(const uint8_t* from, int64_t count, uint16_t* to) = nullptr;
   bool reads_padding = false;  // dense reads the activation under the zeros that pad a tap
-  bool joins_rows = false;     // dense is fastest on long runs: rows with pixels between them
-  // A run takes dense as long as one of a multiple of so many pixels, and a few more for its ends,
-  // where tiles aren't full. computes_between: also the pixels between rows, in vain.
-  int64_t run_multiple = 1;
-  int64_t run_ends = 2;
-  bool computes_between = false;
+  RunTraits dense_runs{};
   // The same, faster, for uint8 activations that are all at most 127; null: `dense` is as fast.
   DenseKernel dense_below_128 = nullptr;
   bool (*all_below_128)(const uint8_t* activations, int64_t count) = nullptr;
   DenseKernel grouped = nullptr;            // for grouped layouts: takes what dense takes
   DenseKernel grouped_below_128 = nullptr;  // as dense_below_128
-  bool grouped_joins_rows = false;
+  RunTraits grouped_runs{};
   InstructionSet grouped_set = set;  // whose it is
   DepthwiseKernel depthwise = nullptr;
   KernelSpeed depthwise_speed;

@@ -115,7 +115,7 @@ KernelSet kernels_of(const ConvRun& run) {
     kernels.dense = kernels.grouped;
     kernels.dense_below_128 = kernels.grouped_below_128;
     kernels.reads_padding = false;
-    kernels.joins_rows = kernels.grouped_joins_rows;
+    kernels.dense_runs = kernels.grouped_runs;
   }
   return kernels;
 }

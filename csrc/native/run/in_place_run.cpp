@@ -68,8 +68,8 @@ void InPlaceRun::run_area(int64_t plane, const Area& area, const PhaseBlocks& bl
     return;
   }
   const int64_t width = size[2];
-  const bool joined =
-      part.columns == width || (run_.kernels.joins_rows && part.columns * kFewestJoined >= width);
+  const bool joined = part.columns == width ||
+      (run_.kernels.dense_runs.joins_rows && part.columns * kFewestJoined >= width);
   Pixels pixels;
   pixels.first = ((batch * size[0] + part.first_input[0]) * size[1] + part.first_input[1]) * width +
       part.first_input[2];

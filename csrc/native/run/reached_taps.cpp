@@ -1,7 +1,6 @@
 #include "native/run/reached_taps.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "native/rounding.h"
 #include "native/run/row_runs.h"
@@ -71,17 +70,47 @@ double taps_of(const TapCuts& cuts) {
   return taps;
 }
 
-// What a plane costs whose rows and columns are cut so, in pixels with one tap. pitch: of rows.
+// Taps over whose weights sums are needed: several combinations of cuts have all of them together.
+double summed_taps(const std::array<TapCuts, 3>& cuts) {
+  int64_t taps = 1;
+  for (const TapCuts& some : cuts) {
+    int64_t first = some.cut[0].first_tap;
+    int64_t end = first;
+    for (size_t i = 0; i < some.count; ++i) {
+      first = std::min(first, some.cut[i].first_tap);
+      end = std::max(end, some.cut[i].first_tap + some.cut[i].taps);
+    }
+    taps *= end - first;
+  }
+  return static_cast<double>(taps);
+}
+
+// A kernel, as far as cuts cost or save it time.
+struct Model {
+  RunTraits runs;
+  double multiply_adds = 0;  // a microsecond
+};
+
+// All kernels are between these two: vectors of channels for each pixel, and tiles of 16 pixels.
+constexpr Model kVectors{.runs = {}, .multiply_adds = 200e3};
+constexpr Model kTiles{
+    .runs = {.joins_rows = true, .computes_between = true, .multiple = 16, .ends = 5},
+    .multiply_adds = 1.2e6};
+
+// What a plane costs whose rows and columns are cut so, in pixels with one tap.
 double plane_cost(
-    const Convolution& conv, const KernelSet& kernels, const TapCuts& rows, const TapCuts& columns,
-    int64_t pitch) {
-  const double call = kCallMicroseconds * kernels.dense_speed.multiply_adds /
+    const Convolution& conv, const Model& model, const TapCuts& rows, const TapCuts& columns) {
+  const double call = kCallMicroseconds * model.multiply_adds /
       static_cast<double>(conv.in_channels_per_group() * conv.out_channels_per_group());
+  int64_t pitch = conv.padding[2];
+  for (size_t w = 0; w < columns.count; ++w) {
+    pitch += columns.cut[w].outputs;
+  }
   double cost = 0;
   for (size_t h = 0; h < rows.count; ++h) {
     for (size_t w = 0; w < columns.count; ++w) {
       const RowRuns runs =
-          plan_row_runs(kernels, rows.cut[h].outputs, columns.cut[w].outputs, pitch);
+          plan_row_runs(model.runs, rows.cut[h].outputs, columns.cut[w].outputs, pitch);
       const int64_t taps = rows.cut[h].taps * columns.cut[w].taps;
       cost += static_cast<double>(runs.pixels * taps) + static_cast<double>(runs.count) * call;
     }
@@ -109,35 +138,32 @@ ReachedTaps::ReachedTaps(
     return;
   }
   const std::array<TapCuts, 3> none = cuts_;
-  cuts_[0] = cuts_of(conv, 0, input.size[0], output_size[0]);
+  const TapCuts depths = cuts_of(conv, 0, input.size[0], output_size[0]);
   const TapCuts rows = cuts_of(conv, 1, input.size[1], output_size[1]);
   const TapCuts columns =
       layout.folds_width ? none[2] : cuts_of(conv, 2, input.size[2], output_size[2]);
-  const int64_t pitch = output_size[2] + conv.padding[2];
-  const double planes = static_cast<double>(input.batch);
-  const double all = planes * taps_of(none[0]) * plane_cost(conv, kernels, none[1], none[2], pitch);
-  double least = std::numeric_limits<double>::infinity();
+  const bool corrects = input.zero_point != smallest_of(input.type);
+  const Model own{kernels.dense_runs, kernels.dense_speed.multiply_adds};
+  const Model& model = corrects ? kVectors : own;
+  const auto cost = [&](const Model& some, const std::array<TapCuts, 3>& cuts) {
+    return static_cast<double>(input.batch) * taps_of(cuts[0]) *
+        plane_cost(conv, some, cuts[1], cuts[2]);
+  };
+  const double all = cost(model, none);
+  const double all_in_tiles = cost(kTiles, none);
+  double least = all * (1 - kLeastGain);
   for (const TapCuts& some_rows : {none[1], rows}) {
     for (const TapCuts& some_columns : {none[2], columns}) {
-      const double cost =
-          planes * taps_of(cuts_[0]) * plane_cost(conv, kernels, some_rows, some_columns, pitch);
-      if (cost < least) {
-        least = cost;
-        cuts_[1] = some_rows;
-        cuts_[2] = some_columns;
+      const std::array<TapCuts, 3> cuts{depths, some_rows, some_columns};
+      const double sums = corrects ? kSumPixels * summed_taps(cuts) : 0;
+      const double some = cost(model, cuts) + sums;
+      if (some < least && (!corrects || cost(kTiles, cuts) + sums < all_in_tiles)) {
+        least = some;
+        cuts_ = cuts;
       }
     }
   }
-  needs_tables_ = input.zero_point != smallest_of(input.type);
-  // Several combinations of cuts have all taps together.
-  const double tap_sums = combinations() == 1
-      ? static_cast<double>(cuts_[0].cut[0].taps * cuts_[1].cut[0].taps * cuts_[2].cut[0].taps)
-      : static_cast<double>(conv.taps());
-  const double sums = needs_tables_ ? kSumPixels * tap_sums : 0;
-  if (all - least < kLeastGain * all + sums) {
-    cuts_ = none;
-  }
-  needs_tables_ = needs_tables_ && !this->all();
+  needs_tables_ = corrects && !this->all();
 }
 
 bool ReachedTaps::has_all(const std::array<size_t, 3>& cut) const {

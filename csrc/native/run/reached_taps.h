@@ -48,7 +48,8 @@ struct TapCuts {
 // leaves the input, in each dimension where that pays.
 //
 // Since padding has the value of the input's zero point, outputs that lack taps have factors of
-// their own: see table().
+// their own if that isn't 0: see table(). These round otherwise than those of all taps, so that
+// then the same outputs are cut for all kernels; else as suits each.
 class ReachedTaps {
  public:
   // Of every output all taps.

@@ -15,6 +15,6 @@ struct RowRuns {
 };
 
 // pitch: pixels from one row to the next, 0 if that is no constant distance.
-RowRuns plan_row_runs(const KernelSet& kernels, int64_t rows, int64_t columns, int64_t pitch);
+RowRuns plan_row_runs(const RunTraits& traits, int64_t rows, int64_t columns, int64_t pitch);
 
 }  // namespace qconv::native

@@ -12,7 +12,9 @@ uint8_t* WindowRun::values() const {
 }
 
 bool WindowRun::joins_rows(int64_t rows, int64_t width) const {
-  return plan_row_runs(run_.kernels, rows, width, ActivationWindow::of_thread().row_pitch()).joined;
+  return plan_row_runs(
+             run_.kernels.dense_runs, rows, width, ActivationWindow::of_thread().row_pitch())
+      .joined;
 }
 
 void WindowRun::prepare(const WorkPart& part, bool copy) const {

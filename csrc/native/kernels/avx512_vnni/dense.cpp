@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "native/format/layout.h"
+#include "native/kernels/avx512_vnni/few_channels.h"
 
 // gcc 12 takes the undefined operands in its own intrinsics for mistakes (gcc bug 105593).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -146,6 +147,9 @@ void dense(const DenseArguments& arguments) {
 }  // namespace
 
 void dense_avx512_vnni(const DenseArguments& arguments) {
+  if (dense_few_channels_avx512_vnni(arguments)) {
+    return;
+  }
   with_store(
       arguments.store, [&](auto store) __attribute__((always_inline)) { dense<store>(arguments); });
 }
