@@ -73,6 +73,7 @@ constexpr KernelSet kAmxInt8{
     .dense_speed = {1.2e6, 6e3},
     .reads_padding = true,
     .dense_runs = {.joins_rows = true, .computes_between = true, .multiple = 16, .ends = 5},
+    .window_bytes = 512 * 1024,  // of 2 MB, as all cores with AMX have
     .grouped = grouped_avx512_vnni,
     .grouped_set = InstructionSet::kAvx512Vnni,
     .depthwise = depthwise_avx512_vnni,

@@ -35,6 +35,9 @@ struct KernelSet {
   void (*widen)(const uint8_t* from, int64_t count, uint16_t* to) = nullptr;
   bool reads_padding = false;  // dense reads the activation under the zeros that pad a tap
   RunTraits dense_runs{};
+  // Of activations that several blocks of channels pass over: what stays in the second-level cache
+  // beside the weights that pass through it.
+  int64_t window_bytes = 256 * 1024;
   // The same, faster, for uint8 activations that are all at most 127; null: `dense` is as fast.
   DenseKernel dense_below_128 = nullptr;
   bool (*all_below_128)(const uint8_t* activations, int64_t count) = nullptr;

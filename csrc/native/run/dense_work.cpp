@@ -10,9 +10,6 @@
 namespace qconv::native {
 namespace {
 
-// What several phases or blocks of channels pass over stays in the second-level cache beside the
-// weights that pass through it: a window, or a part of the activation.
-constexpr int64_t kLargestWindow = 256 * 1024;
 // Columns of a window whose rows are cut aren't fewer, whatever its size.
 constexpr int64_t kFewestColumns = 32;
 // Whole rows are cut where a window would hold fewer of them: most of it would be rows that the
@@ -40,7 +37,8 @@ void plan_in_place(const ConvRun& run, const InPlaceRun& in_place, Work& work) {
     }
     return;
   }
-  const int64_t pixels = std::max(kFewestColumns, kLargestWindow / run.packed.conv.in_channels);
+  const int64_t pixels =
+      std::max(kFewestColumns, run.kernels.window_bytes / run.packed.conv.in_channels);
   work.most_rows = std::clamp<int64_t>(pixels / work.columns, 1, work.rows);
   work.most_columns = std::min(work.columns, pixels);
 }
@@ -63,13 +61,13 @@ void plan_windows(const ConvRun& run, Work& work) {
     // far apart. So the first step may be too short.
     for (int step = 0; step < 2; ++step) {
       another = window_bytes(run, rows + 1, columns) - bytes;
-      const int64_t more = std::max<int64_t>((kLargestWindow - bytes) / another, 0);
+      const int64_t more = std::max<int64_t>((run.kernels.window_bytes - bytes) / another, 0);
       rows = std::min(rows + more, work.rows);
       bytes = rows == 1 ? one_row : window_bytes(run, rows, columns);
     }
     const double copied = static_cast<double>(bytes) / static_cast<double>(rows * columns) *
         (1 + kLostColumns / static_cast<double>(columns));
-    const bool fits = one_row <= kLargestWindow;
+    const bool fits = one_row <= run.kernels.window_bytes;
     if (least == 0 || copied < least || !fits) {
       least = fits ? copied : 0;
       work.most_rows = rows;

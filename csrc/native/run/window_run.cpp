@@ -1,5 +1,7 @@
 #include "native/run/window_run.h"
 
+#include <algorithm>
+
 #include "native/run/activation_window.h"
 #include "native/run/row_runs.h"
 #include "native/run/scratch.h"
@@ -36,6 +38,25 @@ void WindowRun::run_area(int64_t plane, const Area& area, const PhaseBlocks& blo
   if (part.rows == 0) {
     return;
   }
+  const bool one_run = run_.reached.all() && joins_rows(part.rows, part.columns);
+  const int64_t most = one_run ? blocks.blocks : blocks_in_cache(blocks.phase.phase.layout);
+  PhaseBlocks some = blocks;
+  for (int64_t first = 0; first < blocks.blocks; first += most) {
+    some.first_block = blocks.first_block + first;
+    some.channel = blocks.channel + first * kBlockColumns;
+    some.blocks = std::min(most, blocks.blocks - first);
+    run_blocks(part, plane % planes, area, some);
+  }
+}
+
+// So many blocks' weights stay in the second-level cache from one run of a kernel to the next.
+int64_t WindowRun::blocks_in_cache(const Layout& layout) const {
+  const int64_t pairs = 2 * run_.kernels.window_bytes / (2 * layout.block_bytes());
+  return 2 * std::max<int64_t>(pairs, 1);
+}
+
+void WindowRun::run_blocks(
+    const PhasePart& part, int64_t plane, const Area& area, const PhaseBlocks& blocks) const {
   DenseArguments arguments = block_arguments(run_, blocks);
   arguments.tap_offsets = ActivationWindow::of_thread().tap_offsets(blocks.phase.phase.index);
   if (run_.reached.all()) {
@@ -44,7 +65,7 @@ void WindowRun::run_area(int64_t plane, const Area& area, const PhaseBlocks& blo
   }
   // A forward convolution, whose positions are its outputs.
   const auto& [depths, rows, columns] = run_.reached.cuts();
-  depths.for_each_within(plane % planes, plane % planes + 1, [&](size_t d, int64_t, int64_t) {
+  depths.for_each_within(plane, plane + 1, [&](size_t d, int64_t, int64_t) {
     rows.for_each_within(
         area.first_row, area.first_row + area.rows, [&](size_t h, int64_t row, int64_t height) {
           columns.for_each_within(

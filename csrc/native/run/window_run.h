@@ -24,6 +24,10 @@ class WindowRun {
   bool joins_rows(int64_t rows, int64_t width) const;
 
  private:
+  int64_t blocks_in_cache(const Layout& layout) const;
+  // Of plane `plane` of an image.
+  void run_blocks(
+      const PhasePart& part, int64_t plane, const Area& area, const PhaseBlocks& blocks) const;
   void run_cut(
       const PhasePart& part, const Area& area, const PhaseBlocks& blocks,
       const std::array<size_t, 3>& cut, DenseArguments arguments) const;
