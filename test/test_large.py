@@ -17,6 +17,7 @@ from reference import quantized_conv
 from torch import Tensor
 
 import torch_qconv_prepack as qconv
+from torch_qconv_prepack.info import cpu
 
 LARGE = (
     ConvCase("image_4096", input_size=(4096, 4096), in_channels=3, padding=(1,), full_range=True),
@@ -147,10 +148,11 @@ def test_tensors_of_more_than_2_31_bytes(case: ConvCase, engine: str) -> None:
     "case", [c for c in LARGE if "kernel_31" not in c.name], ids=lambda case: case.name
 )
 def test_scratch_is_bounded_and_released(case: ConvCase) -> None:
-    """Of each thread, 256 KB for what it reads and 64 KB for sums, and a quarter more for growth;
-    beside them tables with a few numbers for each channel."""
+    """Of each thread, 256 KB for what it reads (512 KB with AMX) and 64 KB for sums, and a quarter
+    more for growth; beside them tables with a few numbers for each channel."""
     qconv.release_scratch()
     check(case, "native")
-    each = 5 / 4 * (320 << 10) + 64 * (case.in_channels + case.out_channels)
+    window = (512 if cpu.cpu_features()["amx_int8"] else 256) << 10
+    each = 5 / 4 * (window + (64 << 10)) + 64 * (case.in_channels + case.out_channels)
     assert 0 <= qconv.release_scratch() <= torch.get_num_threads() * each
     assert qconv.release_scratch() == 0

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "guarded_memory.h"
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/kernel_set.h"
+#include "native/run/reached_taps.h"
 #include "packing.h"
 #include "pointwise_reference.h"
 #include "random.h"
@@ -211,6 +213,12 @@ ParallelFor backwards(int threads) {
       .least_microseconds = 0};
 }
 
+// How many cases there were of what, and outputs that were compared: what the log says at its end.
+std::map<std::string, int64_t>& counts() {
+  static std::map<std::string, int64_t> counts;
+  return counts;
+}
+
 // Runs a request on every instruction set. Returns whether all is right.
 bool check_request(
     const Problem& problem, const PackedView& packed, const RunInput& input,
@@ -256,6 +264,7 @@ bool check_request(
       // Float64's rounding where a bias cancels the sum.
       wrong += !is_right(request.output, i, expected[i], request.margin(), mean * 1e-12);
     }
+    counts()["outputs compared"] += elements;
     const std::vector<uint8_t> result(memory.data(), memory.data() + bytes);
     first = first.empty() ? result : first;
     if (wrong != 0 || result != first) {
@@ -268,6 +277,27 @@ bool check_request(
     }
   }
   return right;
+}
+
+void count_case(
+    const Problem& problem, const PackedView& packed, const RunInput& input, const Extent& size) {
+  const Convolution& conv = problem.conv;
+  const LayoutKind kind = packed.layout.kind;
+  const auto count = [](const char* name, bool is) { counts()[name] += is ? 1 : 0; };
+  count("depthwise kernels", kind == LayoutKind::kDepthwise);
+  count("grouped kernels", kind == LayoutKind::kGrouped);
+  count("dense kernels", kind == LayoutKind::kDense);
+  count("transposed", conv.transposed);
+  count("three dimensions", conv.spatial_dims == 3);
+  count("int8 activations", input.type == ElementType::kInt8);
+  count(
+      "weights with zero points",
+      std::any_of(problem.zero_points.begin(), problem.zero_points.end(), [](int32_t z) {
+        return z != 0;
+      }));
+  count(
+      "taps in the padding left out",
+      !ReachedTaps(packed, input, size, *kernel_set(InstructionSet::kScalar)).all());
 }
 
 bool run_case(Random& random) {
@@ -321,6 +351,7 @@ bool run_case(Random& random) {
   PackedMemory buffer(packed_size(source));
   pack(source, buffer.data(), buffer.size());
   const PackedView packed = view_packed(buffer.data(), buffer.size(), true);
+  count_case(problem, packed, input, size);
   const auto check = [&](const Request& request) {
     return check_request(problem, packed, input, real, mean, request, random);
   };
@@ -357,6 +388,9 @@ int main(int argc, char** argv) {
       std::printf("case %ld: repeat with: run_sweep_test 1 %lu\n", i, seed + i);
       ++wrong;
     }
+  }
+  for (const auto& [name, count] : qconv::native::test::counts()) {
+    std::printf("  %s: %ld\n", name.c_str(), static_cast<long>(count));
   }
   std::printf("%ld of %ld cases wrong\n", wrong, cases);
   return wrong == 0 ? 0 : 1;

@@ -1,6 +1,8 @@
 #include "native/run/quantize.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <limits>
 #include <mutex>
 
@@ -16,37 +18,38 @@ namespace {
 
 // Numbers of a part: large enough to be worth a thread.
 constexpr int64_t kPart = 32768;
-constexpr int64_t kLanes = 32;
 
-// Loops over lanes become vectors: each has its own range, whose numbers don't depend on how many
-// there are.
+// Vectors of the compiler's, so that it need not find them in a loop.
+constexpr int64_t kLanes = 16;
+using Numbers = float __attribute__((vector_size(kLanes * sizeof(float))));
+using Mask = int32_t __attribute__((vector_size(kLanes * sizeof(int32_t))));
+
 QCONV_VECTOR_CLONES void range_of(const float* values, int64_t count, Range& range) {
-  float smallest[kLanes];
-  float largest[kLanes];
-  int32_t nans[kLanes] = {};
-  for (int64_t lane = 0; lane < kLanes; ++lane) {
-    smallest[lane] = std::numeric_limits<float>::infinity();
-    largest[lane] = -std::numeric_limits<float>::infinity();
-  }
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  Numbers smallest[2] = {Numbers{} + kInfinity, Numbers{} + kInfinity};
+  Numbers largest[2] = {Numbers{} - kInfinity, Numbers{} - kInfinity};
+  Mask nans[2] = {};
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      const float value = values[i + lane];
-      smallest[lane] = value < smallest[lane] ? value : smallest[lane];
-      largest[lane] = value > largest[lane] ? value : largest[lane];
-      nans[lane] |= value != value ? 1 : 0;
+  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+    for (int64_t half = 0; half < 2; ++half) {
+      Numbers numbers;
+      std::memcpy(&numbers, values + i + half * kLanes, sizeof(numbers));
+      smallest[half] = numbers < smallest[half] ? numbers : smallest[half];
+      largest[half] = numbers > largest[half] ? numbers : largest[half];
+      nans[half] |= numbers != numbers;
+    }
+  }
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    for (int64_t half = 0; half < 2; ++half) {
+      range.smallest = std::min(range.smallest, smallest[half][lane]);
+      range.largest = std::max(range.largest, largest[half][lane]);
+      range.has_nan = range.has_nan || nans[half][lane] != 0;
     }
   }
   for (; i < count; ++i) {
-    const float value = values[i];
-    smallest[0] = value < smallest[0] ? value : smallest[0];
-    largest[0] = value > largest[0] ? value : largest[0];
-    nans[0] |= value != value ? 1 : 0;
-  }
-  for (int64_t lane = 0; lane < kLanes; ++lane) {
-    range.smallest = smallest[lane] < range.smallest ? smallest[lane] : range.smallest;
-    range.largest = largest[lane] > range.largest ? largest[lane] : range.largest;
-    range.has_nan = range.has_nan || nans[lane] != 0;
+    range.smallest = values[i] < range.smallest ? values[i] : range.smallest;
+    range.largest = values[i] > range.largest ? values[i] : range.largest;
+    range.has_nan = range.has_nan || std::isnan(values[i]);
   }
 }
 

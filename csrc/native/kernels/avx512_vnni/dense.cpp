@@ -10,6 +10,7 @@
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -30,22 +31,27 @@ constexpr int64_t kLineQuads = 16;  // of a line of the cache
 // Activations that are read in place from beyond the second-level cache, in bytes.
 constexpr int64_t kFarActivation = 1024 * 1024;
 
-// kPrefetch: also fetches the next tile's pixels, of which the hardware sees no stream but one for
-// each.
-template <int kPixels, int kBlocks, bool kPrefetch>
+// Loops of their own, since an instruction more for each tap is felt where sums are short.
+enum class Taps {
+  kAll,         // those of the packed block
+  kPlaced,      // some of them: tap_places
+  kPrefetched,  // one; the next tile's pixels are fetched, of which the hardware sees no stream but
+                // one for each
+};
+
+template <int kPixels, int kBlocks, Taps kTaps>
 inline QCONV_INLINE void sum_products(
     const DenseArguments& arguments, const Tile& tile, __m512i (&sums)[kPixels * kBlocks]) {
   unrolled<kPixels * kBlocks>([&](auto i) QCONV_INLINE { sums[i] = _mm512_setzero_si512(); });
   const int64_t stride = arguments.pixel_stride;
-  const int64_t tap_quads = arguments.k_blocks * arguments.quads;
-  const int64_t padding_quads = tap_quads - arguments.used_quads;
+  const int64_t padding_quads = arguments.k_blocks * arguments.quads - arguments.used_quads;
   const int8_t* weight0 = tile.weight;
   const int8_t* weight1 = tile.weight + arguments.block_stride;
   const int64_t bytes0 = tile.quad_bytes[0];
   const int64_t bytes1 = kBlocks == 2 ? tile.quad_bytes[1] : 0;
   for (int64_t tap = 0; tap < arguments.taps; ++tap) {
-    if (arguments.tap_places != nullptr) {
-      const int64_t quad = arguments.tap_places[tap] * tap_quads;
+    if constexpr (kTaps == Taps::kPlaced) {
+      const int64_t quad = arguments.tap_places[tap] * arguments.k_blocks * arguments.quads;
       weight0 = tile.weight + quad * bytes0;
       weight1 = tile.weight + arguments.block_stride + quad * bytes1;
     }
@@ -56,7 +62,7 @@ inline QCONV_INLINE void sum_products(
       pointers[i] = tile.activation + arguments.tap_offsets[tap] + 3 * i * stride;
     });
     for (int64_t quad = 0; quad < arguments.used_quads; ++quad) {
-      if (kPrefetch && quad % kLineQuads == 0) {
+      if (kTaps == Taps::kPrefetched && quad % kLineQuads == 0) {
         unrolled<kPixels>([&](auto p) QCONV_INLINE {
           _mm_prefetch(
               reinterpret_cast<const char*>(pointers[p / 3] + (p % 3 + kPixels) * stride),
@@ -83,31 +89,31 @@ inline QCONV_INLINE void sum_products(
   }
 }
 
-template <int kPixels, int kBlocks, Store kStore, bool kPrefetch = false>
+template <int kPixels, int kBlocks, Store kStore, Taps kTaps>
 void compute_tile(const DenseArguments& arguments, const Tile& tile) {
   __m512i sums[kPixels * kBlocks];
-  sum_products<kPixels, kBlocks, kPrefetch>(arguments, tile, sums);
+  sum_products<kPixels, kBlocks, kTaps>(arguments, tile, sums);
   finish_tile<kPixels, kBlocks, kStore>(arguments, tile, sums);
 }
 
 using TileFunction = void (*)(const DenseArguments&, const Tile&);
 
-template <int kBlocks, Store kStore>
-constexpr TileFunction kTileFunctions[kTilePixels] = {
-    compute_tile<1, kBlocks, kStore>,  compute_tile<2, kBlocks, kStore>,
-    compute_tile<3, kBlocks, kStore>,  compute_tile<4, kBlocks, kStore>,
-    compute_tile<5, kBlocks, kStore>,  compute_tile<6, kBlocks, kStore>,
-    compute_tile<7, kBlocks, kStore>,  compute_tile<8, kBlocks, kStore>,
-    compute_tile<9, kBlocks, kStore>,  compute_tile<10, kBlocks, kStore>,
-    compute_tile<11, kBlocks, kStore>, compute_tile<12, kBlocks, kStore>,
-    compute_tile<13, kBlocks, kStore>, compute_tile<14, kBlocks, kStore>,
-};
+template <int kBlocks, Store kStore, Taps kTaps, int... kIndex>
+constexpr auto tile_functions(std::integer_sequence<int, kIndex...>) {
+  return std::array<TileFunction, sizeof...(kIndex)>{
+      compute_tile<kIndex + 1, kBlocks, kStore, kTaps>...};
+}
+
+// By the number of pixels, from 1 on.
+template <int kBlocks, Store kStore, Taps kTaps>
+constexpr auto kTileFunctions =
+    tile_functions<kBlocks, kStore, kTaps>(std::make_integer_sequence<int, kTilePixels>());
 
 // The tiles of one range of pixels: all blocks of output channels.
-template <Store kStore>
+template <Store kStore, Taps kTaps>
 void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels) {
   const int64_t blocks = (arguments.out_channels + kBlockColumns - 1) / kBlockColumns;
-  const bool fetches = arguments.taps == 1 && pixels == kTilePixels &&
+  const bool fetches = kTaps == Taps::kAll && arguments.taps == 1 && pixels == kTilePixels &&
       arguments.pixels * arguments.pixel_stride > kFarActivation;
   for (int64_t block = 0; block < blocks;) {
     const int count = block + 1 < blocks ? 2 : 1;
@@ -124,10 +130,11 @@ void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels) {
       tile.quad_bytes[b] = kQuad * (last ? arguments.last_columns : kBlockColumns);
     }
     if (count == 2 && fetches && block == 0) {
-      compute_tile<kTilePixels, 2, kStore, true>(arguments, tile);
+      compute_tile<kTilePixels, 2, kStore, Taps::kPrefetched>(arguments, tile);
     } else {
-      (count == 2 ? kTileFunctions<2, kStore> : kTileFunctions<1, kStore>)[pixels - 1](
-          arguments, tile);
+      const auto& functions =
+          count == 2 ? kTileFunctions<2, kStore, kTaps> : kTileFunctions<1, kStore, kTaps>;
+      functions[static_cast<size_t>(pixels - 1)](arguments, tile);
     }
     block += count;
     if (block < blocks) {
@@ -136,11 +143,11 @@ void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels) {
   }
 }
 
-template <Store kStore>
+template <Store kStore, Taps kTaps>
 void dense(const DenseArguments& arguments) {
   Tile tile;
   for_each_tile<kStore>(arguments, tile, [&](int pixels) QCONV_INLINE {
-    compute_channels<kStore>(arguments, tile, pixels);
+    compute_channels<kStore, kTaps>(arguments, tile, pixels);
   });
 }
 
@@ -150,8 +157,10 @@ void dense_avx512_vnni(const DenseArguments& arguments) {
   if (dense_few_channels_avx512_vnni(arguments)) {
     return;
   }
-  with_store(
-      arguments.store, [&](auto store) __attribute__((always_inline)) { dense<store>(arguments); });
+  with_store(arguments.store, [&](auto store) __attribute__((always_inline)) {
+    arguments.tap_places == nullptr ? dense<store, Taps::kAll>(arguments)
+                                    : dense<store, Taps::kPlaced>(arguments);
+  });
 }
 
 }  // namespace qconv::native
