@@ -13,7 +13,9 @@ constexpr int64_t kReadableBeyond = 64;  // by kernels, of an activation
 // Calls use(table, cuts) for every table.
 template <typename Use>
 void for_each_table(const ReachedTaps& reached, const Use& use) {
-  const auto& [depths, rows, columns] = reached.cuts();
+  const TapCuts& depths = reached.cuts()[0];
+  const TapCuts& rows = reached.cuts()[1];
+  const TapCuts& columns = reached.cuts()[2];
   for (std::array<size_t, 3> cut{0, 0, 0}; cut[0] < depths.count; ++cut[0]) {
     for (cut[1] = 0; cut[1] < rows.count; ++cut[1]) {
       for (cut[2] = 0; cut[2] < columns.count; ++cut[2]) {

@@ -142,6 +142,10 @@ ReachedTaps::ReachedTaps(
   const TapCuts rows = cuts_of(conv, 1, input.size[1], output_size[1]);
   const TapCuts columns =
       layout.folds_width ? none[2] : cuts_of(conv, 2, input.size[2], output_size[2]);
+  if (taps_of(depths) * taps_of(rows) * taps_of(columns) >
+      (1 - kLeastGain) * taps_of(none[0]) * taps_of(none[1]) * taps_of(none[2])) {
+    return;
+  }
   const bool corrects = input.zero_point != smallest_of(input.type);
   const Model own{kernels.dense_runs, kernels.dense_speed.multiply_adds};
   const Model& model = corrects ? kVectors : own;

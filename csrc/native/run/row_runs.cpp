@@ -6,7 +6,8 @@ namespace qconv::native {
 namespace {
 
 int64_t pixels_of_run(const RunTraits& traits, int64_t pixels) {
-  return round_up(pixels, traits.multiple) + traits.ends;
+  // This is computed for every call: mostly without a division.
+  return (traits.multiple == 1 ? pixels : round_up(pixels, traits.multiple)) + traits.ends;
 }
 
 }  // namespace

@@ -64,7 +64,9 @@ void WindowRun::run_blocks(
     return;
   }
   // A forward convolution, whose positions are its outputs.
-  const auto& [depths, rows, columns] = run_.reached.cuts();
+  const TapCuts& depths = run_.reached.cuts()[0];
+  const TapCuts& rows = run_.reached.cuts()[1];
+  const TapCuts& columns = run_.reached.cuts()[2];
   depths.for_each_within(plane, plane + 1, [&](size_t d, int64_t, int64_t) {
     rows.for_each_within(
         area.first_row, area.first_row + area.rows, [&](size_t h, int64_t row, int64_t height) {
