@@ -87,6 +87,10 @@ struct DenseArguments {
 
 constexpr int64_t kGroupedReach = 32;
 
+// Elements that follow an activation in memory of ours: a kernel that reads padding reads no more
+// of them behind the last tap of the last pixel.
+constexpr int64_t kReadableBeyond = 64;
+
 using DenseKernel = void (*)(const DenseArguments& arguments);
 
 }  // namespace qconv::native

@@ -50,9 +50,6 @@ class ActivationWindow {
   int64_t row_pitch() const { return columns_ % pixel_step_ == 0 ? columns_ / pixel_step_ : 0; }
 
  private:
-  // Kernels may read this far beyond the last tap of the last pixel: the zeros that pad a tap.
-  static constexpr int64_t kReadableBeyond = 64;
-
   struct Plane {
     int64_t depth = 0;   // kernel_d index
     int64_t row = 0;     // input row of the plane's row 0, from the first output row's top

@@ -8,8 +8,6 @@
 namespace qconv::native {
 namespace {
 
-constexpr int64_t kReadableBeyond = 64;  // by kernels, of an activation
-
 // Calls use(table, cuts) for every table.
 template <typename Use>
 void for_each_table(const ReachedTaps& reached, const Use& use) {

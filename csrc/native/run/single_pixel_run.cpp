@@ -15,7 +15,6 @@ namespace qconv::native {
 namespace {
 
 constexpr Extent kOnePixel{1, 1, 1};
-constexpr int64_t kReadableBeyond = 64;  // by kernels, of an activation
 
 // A stride so long that no two taps and no second input reach the same output: every tap is a phase
 // of its own, at position 0.
