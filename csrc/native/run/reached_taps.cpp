@@ -35,11 +35,9 @@ TapCuts cuts_of(const Convolution& conv, size_t i, int64_t inputs, int64_t outpu
     const int64_t end = std::clamp<int64_t>(ceil_divide(inputs - first_input, dilation), 0, kernel);
     // The next output that gains its first tap, or loses its last one.
     int64_t next = outputs;
-    if (first > 0 && first <= kernel) {
-      const int64_t gained = conv.padding[i] - (first - 1) * dilation;
+    if (first > 0) {
+      const int64_t gained = conv.padding[i] - (std::min(first, kernel) - 1) * dilation;
       next = std::min(next, ceil_divide(gained, stride));
-    } else if (first > kernel) {
-      next = std::min(next, ceil_divide(conv.padding[i] - (kernel - 1) * dilation, stride));
     }
     if (end > 0) {
       const int64_t lost = inputs + conv.padding[i] - (end - 1) * dilation;

@@ -20,6 +20,26 @@ void run_kernels(const ConvRun& run) {
   }
 }
 
+// Calls use(a run whose output isn't planned).
+template <typename Use>
+void with_run(
+    const PackedView& packed, const RunInput& input, const ParallelFor& parallel_for,
+    const Use& use) {
+  const RunPhases phases(packed.conv, output_size(packed.conv, input.size));
+  const KernelSet& kernels = *kernel_set(best_instruction_set());
+  const ReachedTaps reached(packed, input, phases.output_size(), kernels);
+  ConvRun run{
+      .packed = packed,
+      .input = input,
+      .output_size = phases.output_size(),
+      .phases = phases,
+      .reached = reached,
+      .kernels = kernels,
+      .parallel_for = parallel_for,
+      .plan = {}};
+  use(run);
+}
+
 }  // namespace
 
 Extent output_size(const Convolution& conv, const Extent& input_size) {
@@ -36,20 +56,11 @@ Extent output_size(const Convolution& conv, const Extent& input_size) {
 void run(
     const PackedView& packed, const RunInput& input, const Epilogue& epilogue,
     const RunOutput& output, const ParallelFor& parallel_for) {
-  const RunPhases phases(packed.conv, output_size(packed.conv, input.size));
-  const KernelSet& kernels = *kernel_set(best_instruction_set());
-  const ReachedTaps reached(packed, input, phases.output_size(), kernels);
-  ConvRun run{
-      .packed = packed,
-      .input = input,
-      .output_size = phases.output_size(),
-      .phases = phases,
-      .reached = reached,
-      .kernels = kernels,
-      .parallel_for = parallel_for,
-      .plan = {}};
-  run.plan = plan_output({packed, phases, reached, reached_sums(run)}, input, epilogue, output);
-  run_kernels(run);
+  with_run(packed, input, parallel_for, [&](ConvRun& run) {
+    run.plan =
+        plan_output({packed, run.phases, run.reached, reached_sums(run)}, input, epilogue, output);
+    run_kernels(run);
+  });
 }
 
 void apply_epilogue(
@@ -92,20 +103,12 @@ std::string kernel_name(const PackedView& packed) {
 
 std::string describe_run(
     const PackedView& packed, const RunInput& input, const ParallelFor& parallel_for) {
-  const RunPhases phases(packed.conv, output_size(packed.conv, input.size));
-  const KernelSet& kernels = *kernel_set(best_instruction_set());
-  const ReachedTaps reached(packed, input, phases.output_size(), kernels);
-  const ConvRun run{
-      .packed = packed,
-      .input = input,
-      .output_size = phases.output_size(),
-      .phases = phases,
-      .reached = reached,
-      .kernels = kernels,
-      .parallel_for = parallel_for,
-      .plan = {}};
-  return packed.layout.kind == LayoutKind::kDepthwise ? describe_depthwise(run)
-                                                      : describe_dense(run);
+  std::string text;
+  with_run(packed, input, parallel_for, [&](const ConvRun& run) {
+    text = packed.layout.kind == LayoutKind::kDepthwise ? describe_depthwise(run)
+                                                        : describe_dense(run);
+  });
+  return text;
 }
 
 }  // namespace qconv::native
