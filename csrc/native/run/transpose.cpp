@@ -15,6 +15,9 @@ constexpr int64_t kPart = 65536;
 
 constexpr int64_t kSquare = 16;
 
+// Rows of a block lie far apart, where the hardware sees no stream to fetch.
+constexpr int64_t kRowsAhead = 32;
+
 #if defined(__GNUC__)
 using Bytes = uint8_t __attribute__((vector_size(kSquare)));
 
@@ -91,6 +94,36 @@ void transpose_few(const uint8_t* rows, int64_t channels, int64_t pixels, uint8_
   });
 }
 
+// Fetches what is copied kRowsAhead rows after that of `channel`.
+void fetch_ahead(const ChannelsFirst& activation, const uint8_t* pixel, int64_t channel) {
+  const int64_t ahead = channel + kRowsAhead;
+  const uint8_t* const from = ahead < activation.channels
+      ? pixel + ahead * activation.channel_stride
+      : pixel + (ahead - activation.channels) * activation.channel_stride + kBlockPixels;
+  __builtin_prefetch(from);
+  __builtin_prefetch(from + kBlockPixels - 1);
+}
+
+// `pixels` of all channels, from the first channel's `pixel` on; at most a block's.
+void transpose_pixels(
+    const ChannelsFirst& activation, const uint8_t* pixel, int64_t pixels, uint8_t* to) {
+  uint8_t rows[kBlockChannels * kBlockPixels];
+  for (int64_t first = 0; first < activation.channels; first += kBlockChannels) {
+    const int64_t channels = std::min(kBlockChannels, activation.channels - first);
+    for (int64_t i = 0; i < channels; ++i) {
+      fetch_ahead(activation, pixel, first + i);
+      const uint8_t* const from = pixel + (first + i) * activation.channel_stride;
+      uint8_t* const row = rows + i * kBlockPixels;
+      if (pixels == kBlockPixels) {
+        std::memcpy(row, from, kBlockPixels);
+      } else {
+        std::memcpy(row, from, static_cast<size_t>(pixels));
+      }
+    }
+    transpose_block(rows, channels, pixels, to + first, activation.channels);
+  }
+}
+
 }  // namespace
 
 void transpose_block(
@@ -130,22 +163,13 @@ void bring_channels_last(
   const auto threads =
       static_cast<int>(std::clamp<int64_t>(bytes / kPart, 1, std::max(1, parallel_for.threads)));
   for_each_range(parallel_for, threads, count, [&](int64_t begin, int64_t end) {
-    uint8_t rows[kBlockChannels * kBlockPixels];
     for (int64_t block = begin; block < end; ++block) {
       const int64_t n = block / blocks;
       const int64_t first = block % blocks * kBlockPixels;
-      const int64_t pixels = std::min(kBlockPixels, activation.pixels - first);
-      const uint8_t* const from = activation.data + n * activation.image_stride + first;
-      uint8_t* const image = to + (n * activation.pixels + first) * channels;
-      for (int64_t channel = 0; channel < channels; channel += kBlockChannels) {
-        const int64_t taken = std::min(kBlockChannels, channels - channel);
-        for (int64_t i = 0; i < taken; ++i) {
-          std::memcpy(
-              rows + i * kBlockPixels, from + (channel + i) * activation.channel_stride,
-              static_cast<size_t>(pixels));
-        }
-        transpose_block(rows, taken, pixels, image + channel, channels);
-      }
+      transpose_pixels(
+          activation, activation.data + n * activation.image_stride + first,
+          std::min(kBlockPixels, activation.pixels - first),
+          to + (n * activation.pixels + first) * channels);
     }
   });
 }
