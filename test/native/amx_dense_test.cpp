@@ -60,7 +60,7 @@ void naive(const DenseArguments& a, void* output) {
       const int64_t block = c / kBlockColumns;
       const bool last = block == (a.out_channels - 1) / kBlockColumns;
       const int64_t columns = last ? a.last_columns : kBlockColumns;
-      uint32_t sum = 0;
+      uint32_t sum = a.first_sums == nullptr ? 0 : static_cast<uint32_t>(a.first_sums[c]);
       for (int64_t t = 0; t < a.taps; ++t) {
         const uint8_t* x =
             static_cast<const uint8_t*>(a.activation) + p * a.pixel_stride + a.tap_offsets[t];
@@ -169,11 +169,13 @@ bool run_case(Generator& random, int number) {
   GuardedBytes multiplier(readable * 4);
   GuardedBytes offset(readable * 4);
   GuardedBytes zero_points(readable * 4);
+  GuardedBytes first_sums(readable * 4);
   for (int64_t c = 0; c < readable; ++c) {
     multiplier.data<float>()[c] =
         static_cast<float>(random.between(1, 1000)) / 1000 / std::sqrt(a.taps * depth) / 50;
     offset.data<float>()[c] = static_cast<float>(random.between(-30000, 30000)) / 500;
     zero_points.data<int32_t>()[c] = static_cast<int32_t>(random.between(-128, 127));
+    first_sums.data<int32_t>()[c] = static_cast<int32_t>(random.between(-100000, 100000));
   }
   const bool large_zero_points = random.chance(30);
   for (int64_t c = 0; large_zero_points && c < readable; ++c) {
@@ -188,6 +190,7 @@ bool run_case(Generator& random, int number) {
     a.weight_zero_points = zero_points.data<int32_t>();
     a.activation_sums = sums.data<int32_t>();
   }
+  a.first_sums = random.chance(30) ? first_sums.data<int32_t>() : nullptr;
   a.requantization.multiplier = multiplier.data<float>();
   a.requantization.offset = offset.data<float>();
   const int64_t smallest = random.chance(50) ? -128 : 0;  // of int8 or of uint8
@@ -244,10 +247,10 @@ bool run_case(Generator& random, int number) {
   if (std::memcmp(output.data(), expected.data(), output.size()) != 0) {
     std::printf(
         "case %d: %ld pixels, %ld channels (last block of %ld), %ld taps x %ld k blocks x %ld "
-        "quads, row %ld of %ld, store %d, zero points %d: wrong\n",
+        "quads, row %ld of %ld, store %d, zero points %d, first sums %d: wrong\n",
         number, a.pixels, a.out_channels, a.last_columns, a.taps, a.k_blocks, a.quads,
         a.output.row_width, a.output.row_pitch, static_cast<int>(a.store),
-        a.weight_zero_points != nullptr);
+        a.weight_zero_points != nullptr, a.first_sums != nullptr);
     return false;
   }
   return true;

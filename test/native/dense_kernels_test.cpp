@@ -32,7 +32,7 @@ struct Run {
   int64_t packed_taps;
   int64_t k_blocks, quads, used_quads;
   int64_t out_channels, last_columns, block_gap;
-  bool zero_points;
+  bool zero_points, first_sums;
   Store store;
   int64_t row_pitch, row_width, output_pixel_stride, row_stride;
   Values values;
@@ -59,11 +59,12 @@ std::string Run::text() const {
       "pixels %ld (stride %ld), taps %ld of %ld, k_blocks %ld, quads %ld, used_quads %ld, "
       "out_channels "
       "%ld, "
-      "last_columns %ld, zero_points %d, store %d, row_pitch %ld, row_width %ld, values %d",
+      "last_columns %ld, zero_points %d, first sums %d, store %d, row_pitch %ld, row_width %ld, "
+      "values %d",
       static_cast<long>(pixels), static_cast<long>(pixel_stride), static_cast<long>(taps()),
       static_cast<long>(packed_taps), static_cast<long>(k_blocks), static_cast<long>(quads),
       static_cast<long>(used_quads), static_cast<long>(out_channels),
-      static_cast<long>(last_columns), zero_points, static_cast<int>(store),
+      static_cast<long>(last_columns), zero_points, first_sums, static_cast<int>(store),
       static_cast<long>(row_pitch), static_cast<long>(row_width), static_cast<int>(values));
   return line;
 }
@@ -104,6 +105,7 @@ Run random_run(Random& random) {
   run.last_columns = random.chance(0.2) ? kBlockColumns : (last + kQuad - 1) / kQuad * kQuad;
   run.block_gap = random.chance(0.2) ? 64 * random.between(1, 3) : 0;
   run.zero_points = random.chance(0.2);
+  run.first_sums = random.chance(0.3);
   run.store = random.chance(0.2) ? Store::kSums
       : random.chance(0.3)       ? Store::kBytesAdded
                                  : Store::kBytes;
@@ -136,7 +138,7 @@ class RunMemory {
   int64_t weights_;
   int64_t outputs_;
   GuardedMemory activation_, wide_activation_, weight_, multiplier_, offset_, zero_points_;
-  GuardedMemory activation_sums_, addend_, output_;
+  GuardedMemory first_sums_, activation_sums_, addend_, output_;
   Requantization requantization_;
   std::vector<uint8_t> expected_bytes_;
   std::vector<int32_t> expected_sums_;
@@ -174,6 +176,7 @@ RunMemory::RunMemory(const Run& run, const TestedKernel& kernel, Random& random)
       multiplier_(static_cast<size_t>(padded_channels(run)) * sizeof(float)),
       offset_(static_cast<size_t>(padded_channels(run)) * sizeof(float)),
       zero_points_(static_cast<size_t>(padded_channels(run)) * sizeof(int32_t)),
+      first_sums_(static_cast<size_t>(padded_channels(run)) * sizeof(int32_t)),
       activation_sums_(static_cast<size_t>(run.pixels) * sizeof(int32_t)),
       addend_(static_cast<size_t>(outputs_)),
       output_(static_cast<size_t>(outputs_ * element_bytes(run.store))) {
@@ -214,6 +217,7 @@ void RunMemory::fill(uint8_t largest_activation, Random& random) {
     multiplier_.as<float>()[c] = spread * random.real(0.2F, 4.0F);
     offset_.as<float>()[c] = random.real(-100, 100);
     zero_points_.as<int32_t>()[c] = static_cast<int32_t>(random.between(-128, 127));
+    first_sums_.as<int32_t>()[c] = static_cast<int32_t>(random.between(-100000, 100000));
   }
   const bool large_zero_points = random.chance(0.3);
   for (int64_t c = 0; large_zero_points && c < padded_channels(run_); ++c) {
@@ -261,6 +265,9 @@ int32_t RunMemory::sum(int64_t pixel, int64_t channel) const {
   }
   if (run_.zero_points) {
     sum -= int64_t{zero_points_.as<int32_t>()[channel]} * activation_sums_.as<int32_t>()[pixel];
+  }
+  if (run_.first_sums) {
+    sum += first_sums_.as<int32_t>()[channel];
   }
   return static_cast<int32_t>(sum);
 }
@@ -316,6 +323,7 @@ std::string RunMemory::check(const TestedKernel& kernel, bool in_place) {
     arguments.weight_zero_points = zero_points_.as<int32_t>();
     arguments.activation_sums = activation_sums_.as<int32_t>();
   }
+  arguments.first_sums = run_.first_sums ? first_sums_.as<int32_t>() : nullptr;
   if (run_.store != Store::kSums) {
     arguments.requantization = requantization_;
   }
@@ -399,6 +407,7 @@ bool check_long_sums(const std::vector<TestedKernel>& all, Random& random) {
     run.tap_places.clear();
     run.store = Store::kSums;
     run.zero_points = false;
+    run.first_sums = false;
     run.values = values;
     right = check_run(run, all, random) && right;
   }

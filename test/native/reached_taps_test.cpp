@@ -63,9 +63,23 @@ void check_dimension(
   CHECK_EQUAL(output, outputs);
 }
 
+void check_inside(const Convolution& conv, size_t i, int64_t inputs, const TapCuts& cuts) {
+  int64_t output = 0;
+  for (size_t c = 0; c < cuts.count; ++c) {
+    const TapCut& some = cuts.cut[c];
+    for (int64_t k = 0; k < some.outputs; ++k, ++output) {
+      for (int64_t tap = some.first_tap; tap < some.first_tap + some.taps; ++tap) {
+        const int64_t place = output * conv.stride[i] - conv.padding[i] + tap * conv.dilation[i];
+        CHECK(place >= 0 && place < inputs);
+      }
+    }
+  }
+}
+
 const Test kRandom("outputs that are cut have the taps that reach the input, and no others", [] {
   Random random(1);
   int cut = 0;
+  int inside = 0;
   for (int i = 0; i < 20000; ++i) {
     Convolution conv = conv2d(64, 64, random.between(1, 9), random.between(1, 9));
     conv.kernel[0] = random.between(1, 3);
@@ -88,9 +102,15 @@ const Test kRandom("outputs that are cut have the taps that reach the input, and
     }
     CHECK(reached.share() > 0 && reached.share() <= 1);
     CHECK_EQUAL(reached.share() < 1, !reached.all());
-    CHECK(input.zero_point != 0 || reached.tables() == 0);
+    if (reached.stay_inside(conv, input.size)) {
+      ++inside;
+      for (size_t d = 0; d < 3; ++d) {
+        check_inside(conv, d, input.size[d], reached.cuts()[d]);
+      }
+    }
   }
   CHECK(cut > 5000);
+  CHECK(inside > 200);
 });
 
 const Test kPays(
@@ -104,7 +124,9 @@ const Test kPays(
       CHECK_EQUAL(far.cuts()[1].count, size_t{3});
       CHECK_EQUAL(far.cuts()[2].count, size_t{3});
       CHECK(std::abs(far.share() - 63.0 * 63.0 / 99 / 99) < 1e-9);
-      CHECK_EQUAL(far.tables(), 9);
+      CHECK_EQUAL(far.combinations(), 9);
+      CHECK(!far.has_all({0, 1, 1}));
+      CHECK_EQUAL(far.number({0, 2, 2}), 8);
       CHECK(!reached_taps(dilated(256, 3, 18), 33, tiles).all());
       CHECK(reached_taps(dilated(64, 3, 1), 200, scalar).all());
       // A kernel of which one tap alone reaches the image.
@@ -118,17 +140,22 @@ const Test kPays(
       CHECK(reached_taps(dilated(64, 3, 1), 14, tiles, 0).all());
     });
 
-const Test kTables("factors differ only where zero points other than 0 are left out", [] {
-  const KernelSet& kernels = *kernel_set(InstructionSet::kScalar);
-  const ReachedTaps zero = reached_taps(dilated(64, 3, 6), 12, kernels, 0);
-  CHECK(!zero.all());
-  CHECK_EQUAL(zero.tables(), 0);
-  CHECK_EQUAL(zero.table({0, 0, 0}), 0);
-  const ReachedTaps reached = reached_taps(dilated(64, 3, 6), 12, kernels);
-  CHECK_EQUAL(reached.table({0, 0, 0}), 1);
-  const PackedView view = reached.view(view_of(dilated(64, 3, 6)), 1, nullptr);
-  CHECK_EQUAL(view.conv.kernel[1], reached.cuts()[1].cut[0].taps);
-});
+const Test kInside(
+    "what is left stays inside of the input unless a cut's only tap lies outside", [] {
+      const KernelSet& kernels = *kernel_set(InstructionSet::kScalar);
+      const auto stays = [&](const Convolution& conv, int64_t size) {
+        return reached_taps(conv, size, kernels).stay_inside(conv, {1, size, size});
+      };
+      CHECK(stays(dilated(64, 3, 6), 12));
+      CHECK(stays(dilated(64, 3, 18), 12));
+      CHECK(!stays(dilated(64, 3, 1), 200));  // where nothing is cut
+      Convolution unpadded = dilated(64, 3, 6);
+      unpadded.padding = {0, 0, 0};
+      CHECK(stays(unpadded, 20));
+      Convolution far = dilated(64, 3, 6);
+      far.padding = {0, 20, 20};
+      CHECK(!stays(far, 12));
+    });
 
 const Test kNone(
     "other layouts, transposed convolutions and kernels without padding have all taps", [] {

@@ -17,6 +17,7 @@
 #include "guarded_memory.h"
 #include "native/cpu/instruction_set.h"
 #include "native/kernels/kernel_set.h"
+#include "native/rounding.h"
 #include "native/run/reached_taps.h"
 #include "packing.h"
 #include "pointwise_reference.h"
@@ -39,6 +40,8 @@ Convolution random_convolution(Random& random) {
   const bool square = random.chance(0.7);
   // Of some, taps lie so far apart that most of them are in the padding for some outputs.
   const bool far = random.chance(0.15);
+  const bool unstrided = random.chance(0.5);
+  const bool unpadded = random.chance(0.1);
   for (int i = three_dims ? 0 : 1; i < 3; ++i) {
     const int64_t bound = three_dims ? 3 : 7;
     conv.kernel[i] = square && i == 2 ? conv.kernel[1] : std::min(bound, random.one_of(kKernels));
@@ -49,6 +52,11 @@ Convolution random_convolution(Random& random) {
       conv.dilation[i] = random.between(2, three_dims ? 5 : 14);
       conv.padding[i] = conv.dilation[i] * (conv.kernel[i] / 2) + random.between(-1, 2);
       conv.padding[i] = std::max<int64_t>(conv.padding[i], 0);
+      conv.stride[i] = unstrided ? 1 : conv.stride[i];
+    }
+    if (unpadded) {
+      conv.padding[i] = 0;
+      conv.stride[i] = 1;
     }
   }
   const int kind = static_cast<int>(random.between(0, 9));
@@ -56,6 +64,9 @@ Convolution random_convolution(Random& random) {
   if (kind <= 5) {
     conv.in_channels = kind == 0 ? random.between(1, 4) : channels(random);
     conv.out_channels = channels(random);
+    if (random.chance(unpadded ? 0.8 : 0.3)) {
+      conv.in_channels = round_up(conv.in_channels, random.chance(0.5) ? 64 : 4);
+    }
   } else if (kind <= 7) {
     conv.groups = conv.in_channels = conv.out_channels = random.between(2, 140);
   } else {
@@ -298,6 +309,11 @@ void count_case(
   count(
       "taps in the padding left out",
       !ReachedTaps(packed, input, size, *kernel_set(InstructionSet::kScalar)).all());
+  setenv("TORCH_QCONV_ISA", "scalar", 1);
+  const std::string description = describe_run(packed, input, {});
+  count(
+      "several taps on the activation as it lies",
+      description.find("activation read in place,") != std::string::npos);
 }
 
 bool run_case(Random& random) {

@@ -32,7 +32,7 @@ struct TapRun {
 //
 //   sum[p][c] = sum over taps t, k < 4 * quads of
 //               activation[p * pixel_stride + tap_offsets[t] + k] * weight[c][t][k]
-//               - weight_zero_points[c] * activation_sums[p]
+//               - weight_zero_points[c] * activation_sums[p] + first_sums[c]
 //
 // in int32, without saturation in between; the total is known to fit.
 //
@@ -68,6 +68,9 @@ struct DenseArguments {
   const int32_t* weight_zero_points = nullptr;
   const int32_t* activation_sums = nullptr;  // per pixel of the run; null with the former, and for
                                              // grouped kernels
+  // Per channel, as readable as multiplier: what sums begin with, of taps that were left out; null:
+  // 0. Not for grouped layouts.
+  const int32_t* first_sums = nullptr;
 
   // Of grouped layouts, whose taps have one k block without padding, and whose blocks all have 16
   // columns in memory. Their kernels read kGroupedReach elements from every quad of the first group

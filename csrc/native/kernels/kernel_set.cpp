@@ -61,6 +61,7 @@ constexpr KernelSet kAvx512Vnni{
     .set = InstructionSet::kAvx512Vnni,
     .dense = dense_avx512_vnni,
     .dense_speed = {200e3, 6e3},
+    .dense_runs = {.ends = 1},
     .grouped = grouped_avx512_vnni,
     .depthwise = depthwise_avx512_vnni,
     .depthwise_speed = kDepthwiseAvx512,

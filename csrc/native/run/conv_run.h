@@ -16,6 +16,7 @@ struct ConvRun {
   Extent output_size{1, 1, 1};
   const RunPhases& phases;
   const ReachedTaps& reached;
+  const int32_t* left_out_sums = nullptr;  // see left_out_sums.h
   const KernelSet& kernels;
   const ParallelFor& parallel_for;
   OutputPlan plan;

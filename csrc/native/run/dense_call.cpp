@@ -7,10 +7,11 @@
 namespace qconv::native {
 namespace {
 
-// Sums what every pixel's weights are multiplied with, for weights with zero points. Of a tap that
-// holds several rows, those below the kernel don't count.
+// Sums what every pixel's weights are multiplied with, for weights with zero points: `left_out` and
+// the taps' activations. Of a tap that holds several rows, those below the kernel don't count.
 template <typename Element>
-void sum_activations(const Phase& phase, const DenseArguments& arguments, int32_t* sums) {
+void sum_activations(
+    const Phase& phase, const DenseArguments& arguments, int32_t left_out, int32_t* sums) {
   const int64_t folded = phase.layout.folded_rows;
   const int64_t row_values = phase.conv.in_channels_per_group();
   const int64_t chunk = folded == 1 ? phase.layout.depth : folded * row_values;
@@ -18,7 +19,7 @@ void sum_activations(const Phase& phase, const DenseArguments& arguments, int32_
   const int64_t last_rows = phase.conv.kernel[1] - (row_groups - 1) * folded;
   const auto* pixel = static_cast<const Element*>(arguments.activation);
   for (int64_t p = 0; p < arguments.pixels; ++p, pixel += arguments.pixel_stride) {
-    int32_t sum = 0;
+    int32_t sum = left_out;
     for (int64_t tap = 0; tap < arguments.taps; ++tap) {
       const bool cut = folded > 1 && tap % row_groups == row_groups - 1;
       const int64_t counted = cut ? last_rows * row_values : chunk;
@@ -94,8 +95,12 @@ void set_activation_sums(const ConvRun& run, const Phase& phase, DenseArguments&
   if (arguments.weight_zero_points != nullptr && arguments.group_outputs == 0) {
     auto* const sums = static_cast<int32_t*>(scratch(
         ScratchUse::kActivationSums, static_cast<size_t>(arguments.pixels) * sizeof(int32_t)));
-    run.kernels.widen == nullptr ? sum_activations<uint8_t>(phase, arguments, sums)
-                                 : sum_activations<uint16_t>(phase, arguments, sums);
+    // Of ReachedTaps, which the padding's values belong to.
+    const int64_t left_out_taps = run.reached.all() ? 0 : phase.layout.taps - arguments.taps;
+    const auto left_out =
+        static_cast<int32_t>(left_out_taps * phase.layout.depth * run.input_zero_point());
+    run.kernels.widen == nullptr ? sum_activations<uint8_t>(phase, arguments, left_out, sums)
+                                 : sum_activations<uint16_t>(phase, arguments, left_out, sums);
     arguments.activation_sums = sums;
   }
 }
@@ -122,6 +127,11 @@ void store_dense(const ConvRun& run, int64_t table, DenseArguments& arguments) {
         run.plan.element_at(arguments.output.data);
   }
   run.kernels.dense(arguments);
+}
+
+int64_t blocks_in_cache(const ConvRun& run, const Layout& layout) {
+  const int64_t pairs = 2 * run.kernels.window_bytes / (2 * layout.block_bytes());
+  return 2 * std::max<int64_t>(pairs, 1);
 }
 
 int64_t all_blocks(const ConvRun& run) {

@@ -40,6 +40,22 @@ void set_store(const ConvRun& run, int64_t table, int64_t channel, DenseArgument
 // Calls the kernel as it is, with a pass over its sums where they take one.
 void store_dense(const ConvRun& run, int64_t table, DenseArguments& arguments);
 
+// So many blocks' weights stay in the second-level cache from one call of a kernel to the next.
+int64_t blocks_in_cache(const ConvRun& run, const Layout& layout);
+
+// Calls use(PhaseBlocks) for chunks of so many of some blocks.
+template <typename Use>
+void for_each_chunk(const ConvRun& run, const PhaseBlocks& blocks, const Use& use) {
+  const int64_t most = blocks_in_cache(run, blocks.phase.phase.layout);
+  PhaseBlocks chunk = blocks;
+  for (int64_t first = 0; first < blocks.blocks; first += most) {
+    chunk.first_block = blocks.first_block + first;
+    chunk.channel = blocks.channel + first * kBlockColumns;
+    chunk.blocks = std::min(most, blocks.blocks - first);
+    use(chunk);
+  }
+}
+
 // Blocks of output channels of all groups and phases, [phase][group][block].
 int64_t all_blocks(const ConvRun& run);
 

@@ -9,6 +9,7 @@
 #include "native/run/dense_call.h"
 #include "native/run/dense_work.h"
 #include "native/run/in_place_run.h"
+#include "native/run/inside_run.h"
 #include "native/run/parts.h"
 #include "native/run/single_pixel_run.h"
 #include "native/run/thread_count.h"
@@ -25,6 +26,8 @@ class DenseRun {
       : run_(run), threads_(useful_threads(run)), window_run_(run) {
     if (InPlaceRun::can(run)) {
       in_place_.emplace(run);
+    } else if (InsideRun::can(run)) {
+      inside_.emplace(run);
     }
   }
 
@@ -50,9 +53,9 @@ class DenseRun {
         " bytes" + (layout.folds_width ? " (columns folded)" : "");
     const int64_t rows = split_.rows_per_part;
     const int64_t columns = split_.columns_per_part;
-    if (in_place_) {
-      text +=
-          ", activation read in place (1x1), " + std::to_string(rows * columns) + " pixels a part";
+    if (in_place_ || inside_) {
+      text += ", activation read in place" + std::string(in_place_ ? " (1x1)" : "") + ", " +
+          std::to_string(rows * columns) + " pixels a part";
     } else {
       ActivationWindow& window = ActivationWindow::of_thread();
       window.plan(run_, rows, columns);
@@ -75,7 +78,7 @@ class DenseRun {
  private:
   // Returns whether there is anything to compute.
   bool plan() {
-    const Work work = dense_work(run_, in_place_ ? &*in_place_ : nullptr);
+    const Work work = dense_work(run_, in_place_ ? &*in_place_ : nullptr, inside_.has_value());
     if (work.planes * work.rows * work.columns == 0) {
       return false;
     }
@@ -87,13 +90,15 @@ class DenseRun {
     int64_t window_of = -1;  // the area that the thread's window holds
     while (const std::optional<int64_t> number = taker.next()) {
       const WorkPart part = split_.part(*number);
-      if (!in_place_) {
+      if (!in_place_ && !inside_) {
         window_run_.prepare(part, part.area_number != window_of);
         window_of = part.area_number;
       }
       for_each_group(run_, part.first_block, part.blocks, [&](const PhaseBlocks& group) {
         if (in_place_) {
           in_place_->run_area(part.plane, part.area, group);
+        } else if (inside_) {
+          inside_->run_area(part.plane, part.area, group);
         } else {
           window_run_.run_area(part.plane, part.area, group);
         }
@@ -103,7 +108,8 @@ class DenseRun {
 
   const ConvRun& run_;
   const int threads_;
-  std::optional<InPlaceRun> in_place_;  // else through windows
+  std::optional<InPlaceRun> in_place_;
+  std::optional<InsideRun> inside_;  // with neither of them through windows
   const WindowRun window_run_;
   WorkSplit split_;
 };
@@ -143,6 +149,7 @@ void with_kernels(const ConvRun& run, const KernelSet& kernels, const Use& use) 
       .output_size = run.output_size,
       .phases = phases,
       .reached = run.reached,
+      .left_out_sums = run.left_out_sums,
       .kernels = kernels,
       .parallel_for = run.parallel_for,
       .plan = run.plan};

@@ -43,6 +43,15 @@ void plan_in_place(const ConvRun& run, const InPlaceRun& in_place, Work& work) {
   work.most_columns = std::min(work.columns, pixels);
 }
 
+// Whole planes, whose weights then come from afar once.
+void plan_inside(const ConvRun& run, Work& work) {
+  work.most_rows = work.rows;
+  work.most_columns = work.columns;
+  work.row_microseconds =
+      static_cast<double>(work.columns * run.packed.conv.in_channels) / kReadSpeed;
+  work.overlap = (run.packed.conv.kernel[1] - 1) * run.packed.conv.dilation[1];
+}
+
 int64_t window_bytes(const ConvRun& run, int64_t rows, int64_t columns) {
   ActivationWindow& window = ActivationWindow::of_thread();
   window.plan(run, rows, columns);
@@ -85,7 +94,7 @@ void plan_windows(const ConvRun& run, Work& work) {
 
 }  // namespace
 
-Work dense_work(const ConvRun& run, const InPlaceRun* in_place) {
+Work dense_work(const ConvRun& run, const InPlaceRun* in_place, bool inside) {
   const Extent& positions = run.phases.positions();
   Work work;
   work.planes = in_place != nullptr ? in_place->planes() : run.input.batch * positions[0];
@@ -103,7 +112,11 @@ Work dense_work(const ConvRun& run, const InPlaceRun* in_place) {
   const Layout& layout = run.packed.layout;
   const int64_t line_blocks = kCacheLine / (kBlockColumns * run.plan.output_bytes());
   work.block_multiple = layout.groups > 1 ? layout.blocks : std::max<int64_t>(line_blocks, 2);
-  in_place != nullptr ? plan_in_place(run, *in_place, work) : plan_windows(run, work);
+  if (inside) {
+    plan_inside(run, work);
+  } else {
+    in_place != nullptr ? plan_in_place(run, *in_place, work) : plan_windows(run, work);
+  }
   return work;
 }
 

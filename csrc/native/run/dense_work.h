@@ -7,8 +7,9 @@
 namespace qconv::native {
 
 // The work of a dense convolution, or of a grouped layout: how large its parts may be, so that what
-// they read stays in a cache, and what they cost. in_place: null for a run through windows. No
+// they read stays in a cache, and what they cost. in_place: null for others; inside: of an
+// InsideRun; else through windows. No
 // positions: there is nothing to compute.
-Work dense_work(const ConvRun& run, const InPlaceRun* in_place);
+Work dense_work(const ConvRun& run, const InPlaceRun* in_place, bool inside);
 
 }  // namespace qconv::native

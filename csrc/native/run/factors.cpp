@@ -160,9 +160,6 @@ PackedView FactorTables::view(int64_t table) const {
   if (table < phases.count()) {
     return phase_view(packed, phases.at(table).phase);
   }
-  if (!packed.conv.transposed) {
-    return reached.view(packed, table, reached_sums);
-  }
   PackedView view = packed;
   view.column_sums = nullptr;
   return view;

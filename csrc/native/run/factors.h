@@ -3,7 +3,6 @@
 #include <cstdint>
 
 #include "native/format/packed_view.h"
-#include "native/run/reached_taps.h"
 #include "native/run/run.h"
 #include "native/run/run_phases.h"
 
@@ -11,18 +10,14 @@ namespace qconv::native {
 
 // Per table and output channel, what turns a kernel's sums over (activation, weight - zero point)
 // into numbers: a table for each phase, after them one for outputs that are in none of a transposed
-// convolution, or those of ReachedTaps. Each is readable as far as kernels want it (see store.h),
+// convolution. Each is readable as far as kernels want it (see store.h),
 // with zeros beyond the channels, and `table_stride` numbers from the one before. All lie in memory
 // of the calling thread until its next call.
 struct FactorTables {
   const PackedView& packed;
   const RunPhases& phases;
-  const ReachedTaps& reached;
-  const int32_t* reached_sums;  // see reached_sums.h
 
-  int64_t count() const {
-    return phases.count() + (packed.conv.transposed ? 1 : 0) + reached.tables();
-  }
+  int64_t count() const { return phases.count() + (packed.conv.transposed ? 1 : 0); }
   // What a table is made from. Outputs that are in no phase have no weights: column_sums is null.
   PackedView view(int64_t table) const;
 };

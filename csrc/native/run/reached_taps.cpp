@@ -89,12 +89,6 @@ struct Model {
   double multiply_adds = 0;  // a microsecond
 };
 
-// All kernels are between these two: vectors of channels for each pixel, and tiles of 16 pixels.
-constexpr Model kVectors{.runs = {}, .multiply_adds = 200e3};
-constexpr Model kTiles{
-    .runs = {.joins_rows = true, .computes_between = true, .multiple = 16, .ends = 5},
-    .multiply_adds = 1.2e6};
-
 // What a plane costs whose rows and columns are cut so, in pixels with one tap.
 double plane_cost(
     const Convolution& conv, const Model& model, const TapCuts& rows, const TapCuts& columns) {
@@ -144,31 +138,26 @@ ReachedTaps::ReachedTaps(
       (1 - kLeastGain) * taps_of(none[0]) * taps_of(none[1]) * taps_of(none[2])) {
     return;
   }
-  const bool corrects = input.zero_point != smallest_of(input.type);
-  const Model own{kernels.dense_runs, kernels.dense_speed.multiply_adds};
-  const Model& model = corrects ? kVectors : own;
-  const auto cost = [&](const Model& some, const std::array<TapCuts, 3>& cuts) {
+  const Model model{kernels.dense_runs, kernels.dense_speed.multiply_adds};
+  const auto cost = [&](const std::array<TapCuts, 3>& cuts) {
     return static_cast<double>(input.batch) * taps_of(cuts[0]) *
-        plane_cost(conv, some, cuts[1], cuts[2]);
+        plane_cost(conv, model, cuts[1], cuts[2]);
   };
-  const double all = cost(model, none);
-  const double all_in_tiles = cost(kTiles, none);
-  double least = all * (1 - kLeastGain);
+  const bool pads_zeros = input.zero_point == smallest_of(input.type);
+  double least = cost(none) * (1 - kLeastGain);
   for (const TapCuts& some_rows : {none[1], rows}) {
     for (const TapCuts& some_columns : {none[2], columns}) {
       const std::array<TapCuts, 3> cuts{depths, some_rows, some_columns};
-      const double sums = corrects ? kSumPixels * summed_taps(cuts) : 0;
-      const double some = cost(model, cuts) + sums;
-      if (some < least && (!corrects || cost(kTiles, cuts) + sums < all_in_tiles)) {
+      const double some = cost(cuts) + (pads_zeros ? 0 : kSumPixels * summed_taps(cuts));
+      if (some < least) {
         least = some;
         cuts_ = cuts;
       }
     }
   }
-  needs_tables_ = corrects && !this->all();
 }
 
-bool ReachedTaps::has_all(const std::array<size_t, 3>& cut) const {
+bool ReachedTaps::has_all(const ReachedCut& cut) const {
   for (size_t i = 0; i < cut.size(); ++i) {
     if (cuts_[i].cut[cut[i]].taps != kernel_[i]) {
       return false;
@@ -177,24 +166,22 @@ bool ReachedTaps::has_all(const std::array<size_t, 3>& cut) const {
   return true;
 }
 
-int64_t ReachedTaps::table(const std::array<size_t, 3>& cut) const {
-  if (!needs_tables_ || has_all(cut)) {
-    return 0;
+bool ReachedTaps::stay_inside(const Convolution& conv, const Extent& input_size) const {
+  for (size_t i = 0; i < cuts_.size(); ++i) {
+    int64_t output = 0;
+    for (size_t c = 0; c < cuts_[i].count; ++c) {
+      const TapCut& cut = cuts_[i].cut[c];
+      const int64_t first_input =
+          output * conv.stride[i] - conv.padding[i] + cut.first_tap * conv.dilation[i];
+      const int64_t last_input =
+          first_input + (cut.outputs - 1) * conv.stride[i] + (cut.taps - 1) * conv.dilation[i];
+      if (first_input < 0 || last_input >= input_size[i]) {
+        return false;
+      }
+      output += cut.outputs;
+    }
   }
-  const size_t number = (cut[0] * cuts_[1].count + cut[1]) * cuts_[2].count + cut[2];
-  return 1 + static_cast<int64_t>(number);
-}
-
-PackedView ReachedTaps::view(
-    const PackedView& packed, int64_t table, const int32_t* column_sums) const {
-  PackedView view = packed;
-  size_t rest = static_cast<size_t>(table - 1);
-  for (size_t i = cuts_.size(); i-- > 0;) {
-    view.conv.kernel[i] = cuts_[i].cut[rest % cuts_[i].count].taps;
-    rest /= cuts_[i].count;
-  }
-  view.column_sums = column_sums + (table - 1) * packed.conv.out_channels;
-  return view;
+  return true;
 }
 
 double ReachedTaps::share() const {

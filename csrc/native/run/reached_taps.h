@@ -41,15 +41,17 @@ struct TapCuts {
   }
 };
 
+// By depth, row and column, the numbers of the cuts that some outputs lie in.
+using ReachedCut = std::array<size_t, 3>;
+
 // The dense taps of a forward convolution that reach its input. A kernel that is far larger than
 // the padding leaves of the image, as dilation makes it, lies for most outputs partly in that
 // padding: there it would multiply zero points only. (For a kernel of 3x3, dilated by 18, on an
 // image of 33x33 pixels that is three fifths of all multiply-adds.) So outputs are cut where a tap
 // leaves the input, in each dimension where that pays.
 //
-// Since padding has the value of the input's zero point, outputs that lack taps have factors of
-// their own if that isn't 0: see table(). These round otherwise than those of all taps, so that
-// then the same outputs are cut for all kernels; else as suits each.
+// Padding has the value of the input's zero point: what left-out taps add to the sums is the same
+// for all outputs of a cut (see left_out_sums.h), so that results are those of all taps.
 class ReachedTaps {
  public:
   // Of every output all taps.
@@ -61,19 +63,23 @@ class ReachedTaps {
   bool all() const { return combinations() == 1 && has_all({0, 0, 0}); }
   const std::array<TapCuts, 3>& cuts() const { return cuts_; }
 
-  // Of factors (see factors.h), beside those of outputs with all taps: number 1 and up.
-  int64_t tables() const { return needs_tables_ ? combinations() : 0; }
-  // For outputs in these cuts of each dimension; 0: they have all taps, or their taps' zero points
-  // are 0.
-  int64_t table(const std::array<size_t, 3>& cut) const;
-  // The convolution as it is for the outputs of a table. column_sums: [table][output channel].
-  PackedView view(const PackedView& packed, int64_t table, const int32_t* column_sums) const;
+  // Whether no tap that is left reads the padding, of any output.
+  bool stay_inside(const Convolution& conv, const Extent& input_size) const;
+
+  // Of cuts of each dimension: how many, the number of one, and whether its outputs have all taps.
+  int64_t combinations() const {
+    return static_cast<int64_t>(cuts_[0].count * cuts_[1].count * cuts_[2].count);
+  }
+  int64_t number(const ReachedCut& cut) const {
+    return static_cast<int64_t>((cut[0] * cuts_[1].count + cut[1]) * cuts_[2].count + cut[2]);
+  }
+  bool has_all(const ReachedCut& cut) const;
 
   // The share of the multiply-adds of all taps that is left.
   double share() const;
 
   // Whether outputs in these cuts have a tap, numbered as the layout does.
-  bool has_tap(const Layout& layout, const std::array<size_t, 3>& cut, int64_t tap) const {
+  bool has_tap(const Layout& layout, const ReachedCut& cut, int64_t tap) const {
     const int64_t width = layout.folds_width ? 1 : kernel_[2];
     const Extent place{tap / width / kernel_[1], tap / width % kernel_[1], tap % width};
     const size_t dimensions = layout.folds_width ? 2 : 3;
@@ -87,14 +93,8 @@ class ReachedTaps {
   }
 
  private:
-  int64_t combinations() const {
-    return static_cast<int64_t>(cuts_[0].count * cuts_[1].count * cuts_[2].count);
-  }
-  bool has_all(const std::array<size_t, 3>& cut) const;
-
   Extent kernel_{1, 1, 1};
   std::array<TapCuts, 3> cuts_;
-  bool needs_tables_ = false;
 };
 
 }  // namespace qconv::native

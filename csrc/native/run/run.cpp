@@ -6,8 +6,8 @@
 #include "native/run/conv_run.h"
 #include "native/run/dense_run.h"
 #include "native/run/depthwise_run.h"
+#include "native/run/left_out_sums.h"
 #include "native/run/parts.h"
-#include "native/run/reached_sums.h"
 
 namespace qconv::native {
 namespace {
@@ -34,6 +34,7 @@ void with_run(
       .output_size = phases.output_size(),
       .phases = phases,
       .reached = reached,
+      .left_out_sums = nullptr,
       .kernels = kernels,
       .parallel_for = parallel_for,
       .plan = {}};
@@ -57,8 +58,8 @@ void run(
     const PackedView& packed, const RunInput& input, const Epilogue& epilogue,
     const RunOutput& output, const ParallelFor& parallel_for) {
   with_run(packed, input, parallel_for, [&](ConvRun& run) {
-    run.plan =
-        plan_output({packed, run.phases, run.reached, reached_sums(run)}, input, epilogue, output);
+    run.left_out_sums = left_out_sums(run);
+    run.plan = plan_output({packed, run.phases}, input, epilogue, output);
     run_kernels(run);
   });
 }

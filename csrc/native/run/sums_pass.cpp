@@ -138,6 +138,9 @@ void run_part(
     arguments.weight_zero_points += first;
     arguments.activation_sums += whole.activation_sums == nullptr ? 0 : begin;
   }
+  if (whole.first_sums != nullptr) {
+    arguments.first_sums += first;
+  }
   const int64_t pitch = part.rows == 1 ? part.columns : place.row_pitch;
   arguments.output = {sums, count, part.columns * count, pitch, part.columns};
   run.kernels.dense(arguments);

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 
 #include "native/run/conv_run.h"
@@ -24,15 +22,11 @@ class WindowRun {
   bool joins_rows(int64_t rows, int64_t width) const;
 
  private:
-  int64_t blocks_in_cache(const Layout& layout) const;
   // Of plane `plane` of an image.
   void run_blocks(
       const PhasePart& part, int64_t plane, const Area& area, const PhaseBlocks& blocks) const;
-  void run_cut(
-      const PhasePart& part, const Area& area, const PhaseBlocks& blocks,
-      const std::array<size_t, 3>& cut, DenseArguments arguments) const;
   void run_rows(
-      const PhasePart& part, const Area& area, const PhaseBlocks& blocks, int64_t table,
+      const PhasePart& part, const Area& area, const PhaseBlocks& blocks, int64_t first_tap,
       DenseArguments& arguments) const;
   uint8_t* values() const;
   int64_t element_bytes() const { return run_.kernels.widen == nullptr ? 1 : 2; }

@@ -82,7 +82,8 @@ struct Blocks {
   int64_t stride = 0;
   int64_t last_row_stride = 64;
   int count = 0;
-  bool streamed = false;  // past the first level of the cache
+  bool streamed = false;                // past the first level of the cache
+  const int32_t* first_sums = nullptr;  // null: 0
 };
 
 template <int kTile>
@@ -140,6 +141,16 @@ inline QCONV_INLINE void store_sums(int32_t* sums) {
       kRow * static_cast<int64_t>(sizeof(int32_t)));
 }
 
+// Sets tile kIndex of the sums of kBlocks blocks to what they begin with, the same in every row.
+template <int kIndex, int kBlocks>
+inline QCONV_INLINE void begin_sums(const Blocks& blocks) {
+  if (blocks.first_sums == nullptr) {
+    tile_zero<kIndex>();
+  } else {
+    tile_load<kIndex>(blocks.first_sums + kIndex % kBlocks * kBlockColumns, 0);
+  }
+}
+
 // Multiplies kTiles x kBlocks; the sums stay in the tiles. Meanwhile stores the sums that are there
 // to `previous` (if not null), and finishes `pending`.
 template <bool kLoadsAhead, int kTiles, int kBlocks, int kRowBlocks, typename Kind>
@@ -182,7 +193,7 @@ __attribute__((noinline)) void multiply(
         if (previous != nullptr) {
           store_sums<index, kBlocks, kRowBlocks>(previous);
         }
-        tile_zero<index>();
+        begin_sums<index, kBlocks>(blocks);
       },
       after);
   advance_weights();
@@ -452,8 +463,12 @@ class Call {
   Blocks blocks_at(int64_t block, int64_t count) const {
     const bool has_last = block + count == blocks_;
     return {
-        arguments_.weight + block * arguments_.block_stride, arguments_.block_stride,
-        has_last ? arguments_.last_columns * kQuad : 64, static_cast<int>(count), streams_weights_};
+        arguments_.weight + block * arguments_.block_stride,
+        arguments_.block_stride,
+        has_last ? arguments_.last_columns * kQuad : 64,
+        static_cast<int>(count),
+        streams_weights_,
+        arguments_.first_sums == nullptr ? nullptr : arguments_.first_sums + block * kBlockColumns};
   }
 
   const DenseArguments& arguments_;

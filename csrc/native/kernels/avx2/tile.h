@@ -106,6 +106,7 @@ struct Block {
   const float* multiplier;  // these arrays begin at the block's first channel
   const float* offset;
   const int32_t* weight_zero_points;  // null: none
+  const int32_t* first_sums;          // null: 0
   int64_t channels;                   // that are stored: at most 16
   int64_t pixel_stride;               // of the activation, in elements
   int64_t output_pixel_stride;        // elements
@@ -117,7 +118,7 @@ struct Tiles {
   void* output = nullptr;
   int32_t* sums = nullptr;  // [pixel][16], where they are kept between stretches of the sum
   int64_t count = 0;
-  bool adds = false;      // to these sums, instead of beginning at 0
+  bool adds = false;      // to these sums, instead of beginning with first_sums
   bool finishes = false;  // into the output, instead of leaving sums
 };
 
@@ -291,7 +292,12 @@ void compute_tiles(const Block& block, const Tiles& tiles) {
       for_each_sum([](__m256i& sum, const __m256i* place)
                        QCONV_INLINE { sum = _mm256_loadu_si256(place); });
     } else {
-      for_each_sum([](__m256i& sum, const __m256i*) QCONV_INLINE { sum = _mm256_setzero_si256(); });
+      unrolled<kVectors>([&](auto v) QCONV_INLINE {
+        const __m256i first = block.first_sums == nullptr
+            ? _mm256_setzero_si256()
+            : _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block.first_sums) + v.value);
+        unrolled<kPixels>([&](auto p) QCONV_INLINE { sums[p][v] = first; });
+      });
     }
     Dot::add_products(block, activation, sums);
     if (tiles.finishes) {
@@ -395,6 +401,7 @@ inline QCONV_INLINE Block block_at(const DenseArguments& arguments, int64_t chan
       .weight_zero_points = arguments.weight_zero_points == nullptr
           ? nullptr
           : arguments.weight_zero_points + channel,
+      .first_sums = arguments.first_sums == nullptr ? nullptr : arguments.first_sums + channel,
       .channels = left < kBlockColumns ? left : kBlockColumns,
       .pixel_stride = arguments.pixel_stride,
       .output_pixel_stride = arguments.output.pixel_stride,

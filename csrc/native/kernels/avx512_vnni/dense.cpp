@@ -42,7 +42,12 @@ enum class Taps {
 template <int kPixels, int kBlocks, Taps kTaps>
 inline QCONV_INLINE void sum_products(
     const DenseArguments& arguments, const Tile& tile, __m512i (&sums)[kPixels * kBlocks]) {
-  unrolled<kPixels * kBlocks>([&](auto i) QCONV_INLINE { sums[i] = _mm512_setzero_si512(); });
+  unrolled<kBlocks>([&](auto b) QCONV_INLINE {
+    const __m512i first = tile.first_sums == nullptr
+        ? _mm512_setzero_si512()
+        : _mm512_loadu_si512(tile.first_sums + b * kBlockColumns);
+    unrolled<kPixels>([&](auto p) QCONV_INLINE { sums[p * kBlocks + b] = first; });
+  });
   const int64_t stride = arguments.pixel_stride;
   const int64_t padding_quads = arguments.k_blocks * arguments.quads - arguments.used_quads;
   const int8_t* weight0 = tile.weight;
@@ -123,6 +128,7 @@ void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels) {
     tile.offset = arguments.requantization.offset + channel;
     tile.weight_zero_points =
         arguments.weight_zero_points == nullptr ? nullptr : arguments.weight_zero_points + channel;
+    tile.first_sums = arguments.first_sums == nullptr ? nullptr : arguments.first_sums + channel;
     const int64_t left = arguments.out_channels - channel;
     tile.out_channels = left < count * kBlockColumns ? left : count * kBlockColumns;
     for (int b = 0; b < count; ++b) {

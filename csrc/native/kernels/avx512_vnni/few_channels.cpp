@@ -125,7 +125,10 @@ inline QCONV_INLINE void sum_products(
       });
     }
   }
-  unrolled<kPixels>([&](auto i) QCONV_INLINE { sums[i] = Step::add_lanes(sums[i]); });
+  const __m512i first =
+      tile.first_sums == nullptr ? _mm512_setzero_si512() : _mm512_loadu_si512(tile.first_sums);
+  unrolled<kPixels>(
+      [&](auto i) QCONV_INLINE { sums[i] = _mm512_add_epi32(Step::add_lanes(sums[i]), first); });
 }
 
 template <int kPixels, int kChannels, Store kStore>
@@ -214,6 +217,7 @@ void compute(const DenseArguments& arguments) {
   tile.multiplier = arguments.requantization.multiplier;
   tile.offset = arguments.requantization.offset;
   tile.weight_zero_points = arguments.weight_zero_points;
+  tile.first_sums = arguments.first_sums;
   tile.out_channels = arguments.out_channels;
   for_each_tile<kStore>(arguments, tile, [&](int pixels) QCONV_INLINE {
     kTileFunctions<kChannels, kStore>[static_cast<size_t>(pixels - 1)](arguments, tile);

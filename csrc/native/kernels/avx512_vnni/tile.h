@@ -24,6 +24,7 @@ struct Tile {
   const float* offset;
   const int32_t* weight_zero_points;  // null: none
   const int32_t* activation_sums;
+  const int32_t* first_sums;     // null: 0
   int64_t out_channels;          // at most 16 for each of its blocks
   int64_t quad_bytes[2];         // of weights, in each block
   uint8_t* places[kTilePixels];  // null: not stored

@@ -1,5 +1,7 @@
 #include "native/kernels/scalar/dense.h"
 
+#include <algorithm>
+
 #include "native/kernels/scalar/outputs.h"
 
 namespace qconv::native {
@@ -12,6 +14,9 @@ void dense_scalar(const DenseArguments& arguments) {
     const int64_t tap_bytes = arguments.k_blocks * arguments.quads * kQuad * columns;
     const int8_t* const weight =
         arguments.weight + channel / kBlockColumns * arguments.block_stride;
+    if (arguments.first_sums != nullptr) {
+      std::copy_n(arguments.first_sums + channel, kBlockColumns, sums);
+    }
     for (int64_t tap = 0; tap < arguments.taps; ++tap) {
       const uint8_t* const values =
           activation + pixel * arguments.pixel_stride + arguments.tap_offsets[tap];

@@ -1,24 +1,23 @@
-#include "native/run/reached_sums.h"
+#include "native/run/left_out_sums.h"
 
 #include <algorithm>
 
 #include "native/run/dense_call.h"
+#include "native/run/factors.h"
 #include "native/run/scratch.h"
 
 namespace qconv::native {
 namespace {
 
-// Calls use(table, cuts) for every table.
+// Calls use(its number, cut) for every combination that lacks taps.
 template <typename Use>
-void for_each_table(const ReachedTaps& reached, const Use& use) {
-  const TapCuts& depths = reached.cuts()[0];
-  const TapCuts& rows = reached.cuts()[1];
-  const TapCuts& columns = reached.cuts()[2];
-  for (std::array<size_t, 3> cut{0, 0, 0}; cut[0] < depths.count; ++cut[0]) {
+void for_each_lacking(const ReachedTaps& reached, const Use& use) {
+  const auto& [depths, rows, columns] = reached.cuts();
+  for (ReachedCut cut{0, 0, 0}; cut[0] < depths.count; ++cut[0]) {
     for (cut[1] = 0; cut[1] < rows.count; ++cut[1]) {
       for (cut[2] = 0; cut[2] < columns.count; ++cut[2]) {
-        if (const int64_t table = reached.table(cut); table != 0) {
-          use(table, cut);
+        if (!reached.has_all(cut)) {
+          use(reached.number(cut), cut);
         }
       }
     }
@@ -45,28 +44,37 @@ void sum_tap(const ConvRun& run, int64_t tap, const void* ones, int32_t* sums) {
 
 }  // namespace
 
-const int32_t* reached_sums(const ConvRun& run) {
-  const int64_t tables = run.reached.tables();
-  if (tables == 0) {
+int64_t left_out_stride(const ConvRun& run) {
+  return readable_channels(run.packed.conv.out_channels);
+}
+
+const int32_t* left_out_sums(const ConvRun& run) {
+  const int32_t zero_point = run.input_zero_point();
+  if (run.reached.all() || zero_point == 0) {
     return nullptr;
   }
   const Layout& layout = run.packed.layout;
   const int64_t channels = run.packed.conv.out_channels;
+  const int64_t stride = left_out_stride(run);
+  const int64_t count = run.reached.combinations() * stride;
   const int64_t ones = layout.quads_per_tap() * kQuad + kReadableBeyond;
   auto* const sums = static_cast<int32_t*>(scratch(
-      ScratchUse::kReachedSums,
-      static_cast<size_t>((tables + 1) * channels + ones) * sizeof(int32_t)));
-  int32_t* const tap_sums = sums + tables * channels;
+      ScratchUse::kLeftOutSums, static_cast<size_t>(count + channels + ones) * sizeof(int32_t)));
+  int32_t* const tap_sums = sums + count;
   int32_t* const pixel = tap_sums + channels;
   if (run.kernels.widen == nullptr) {
     std::fill_n(reinterpret_cast<uint8_t*>(pixel), ones, uint8_t{1});
   } else {
     std::fill_n(reinterpret_cast<uint16_t*>(pixel), ones, uint16_t{1});
   }
-  std::fill_n(sums, tables * channels, 0);
+  // Of all weights, less those of the taps that are left.
+  std::fill_n(sums, count, 0);
+  for_each_lacking(run.reached, [&](int64_t number, const ReachedCut&) {
+    std::copy_n(run.packed.column_sums, channels, sums + number * stride);
+  });
   for (int64_t tap = 0; tap < layout.taps; ++tap) {
     bool summed = false;
-    for_each_table(run.reached, [&](int64_t table, const std::array<size_t, 3>& cut) {
+    for_each_lacking(run.reached, [&](int64_t number, const ReachedCut& cut) {
       if (!run.reached.has_tap(layout, cut, tap)) {
         return;
       }
@@ -74,11 +82,14 @@ const int32_t* reached_sums(const ConvRun& run) {
         sum_tap(run, tap, pixel, tap_sums);
         summed = true;
       }
-      int32_t* const sum = sums + (table - 1) * channels;
+      int32_t* const sum = sums + number * stride;
       for (int64_t c = 0; c < channels; ++c) {
-        sum[c] += tap_sums[c];
+        sum[c] -= tap_sums[c];
       }
     });
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    sums[i] *= zero_point;
   }
   return sums;
 }
