@@ -35,6 +35,11 @@ void plan_in_place(const ConvRun& run, const InPlaceRun& in_place, Work& work) {
     if (run.plan.weight_zero_points != nullptr) {
       work.most_rows = std::min(work.rows, kMostSummedPixels);
     }
+    if (run.packed.layout.groups > 1) {
+      // Groups share lines of the cache.
+      const int64_t pixels = run.kernels.window_bytes / 2 / run.packed.conv.in_channels;
+      work.most_rows = std::min(work.most_rows, std::max(kFewestColumns, pixels));
+    }
     return;
   }
   const int64_t pixels =

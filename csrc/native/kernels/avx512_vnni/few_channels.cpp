@@ -181,29 +181,53 @@ Choice choose(const DenseArguments& arguments) {
   return best;
 }
 
-// [tap][step][channel][quad of the step], zeros in the place of quads beyond the tap.
+// The first kChannels columns of `quads` quads, in the order [channel][quad]; zeros for quads that
+// a step lacks.
+template <int kChannels>
+inline QCONV_INLINE __m512i order_step(const int8_t* from, int64_t quads, int64_t quad_bytes) {
+  constexpr int kQuads = Step<kChannels>::kQuads;
+  constexpr auto place = [](int lane) { return lane % kQuads * kChannels + lane / kQuads; };
+  // Parts of a vector are put together in registers where one load each does.
+  constexpr int kLanesAtOnce = kChannels >= 4 ? kChannels : kLanes;
+  __m512i packed = _mm512_setzero_si512();
+  unrolled<kLanes / kLanesAtOnce>([&](auto part) QCONV_INLINE {
+    int32_t lanes[kLanesAtOnce] = {};
+    unrolled<kLanesAtOnce / kChannels>([&](auto i) QCONV_INLINE {
+      constexpr int kPlace = part * (kLanesAtOnce / kChannels) + i;
+      if (kPlace < quads) {
+        std::memcpy(lanes + i * kChannels, from + kPlace * quad_bytes, kChannels * kQuad);
+      }
+    });
+    if constexpr (kLanesAtOnce == 8) {
+      packed = _mm512_inserti64x4(
+          packed, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lanes)), part);
+    } else if constexpr (kLanesAtOnce == kLanes) {
+      packed = _mm512_loadu_si512(lanes);
+    } else {
+      packed = _mm512_inserti32x4(
+          packed, _mm_loadu_si128(reinterpret_cast<const __m128i*>(lanes)), part);
+    }
+  });
+  return _mm512_permutexvar_epi32(
+      _mm512_setr_epi32(
+          place(0), place(1), place(2), place(3), place(4), place(5), place(6), place(7), place(8),
+          place(9), place(10), place(11), place(12), place(13), place(14), place(15)),
+      packed);
+}
+
+// [tap][step][channel][quad of the step].
 template <int kChannels>
 void order_weights(const DenseArguments& arguments, int8_t* to) {
   constexpr int64_t kQuads = Step<kChannels>::kQuads;
   const int64_t quad_bytes = kQuad * arguments.last_columns;
   const int64_t tap_bytes = arguments.k_blocks * arguments.quads * quad_bytes;
-  const int64_t channels = arguments.out_channels;
   for (int64_t tap = 0; tap < arguments.taps; ++tap) {
     const int64_t place = arguments.tap_places == nullptr ? tap : arguments.tap_places[tap];
-    const int8_t* const from = arguments.weight + place * tap_bytes;
-    for (int64_t first = 0; first < arguments.used_quads; first += kQuads, to += kStepBytes) {
-      const int64_t left = arguments.used_quads - first;
-      const int64_t quads = left < kQuads ? left : kQuads;
-      if (quads < kQuads || channels < kChannels) {
-        std::memset(to, 0, kStepBytes);
-      }
-      for (int64_t quad = 0; quad < quads; ++quad) {
-        for (int64_t channel = 0; channel < channels; ++channel) {
-          std::memcpy(
-              to + (channel * kQuads + quad) * kQuad,
-              from + (first + quad) * quad_bytes + channel * kQuad, kQuad);
-        }
-      }
+    const int8_t* from = arguments.weight + place * tap_bytes;
+    for (int64_t left = arguments.used_quads; left > 0; left -= kQuads) {
+      _mm512_store_si512(to, order_step<kChannels>(from, left, quad_bytes));
+      from += kQuads * quad_bytes;
+      to += kStepBytes;
     }
   }
 }
