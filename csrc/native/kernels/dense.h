@@ -47,6 +47,7 @@ struct DenseArguments {
   int64_t pixel_stride = 0;
   const int64_t* tap_offsets = nullptr;
   int64_t taps = 0;
+  bool comes_from_afar = false;  // the activation, from beyond the second-level cache
   // Where the taps are among those of a packed block; null: they are its first ones, in order. Not
   // for grouped layouts.
   const int64_t* tap_places = nullptr;

@@ -7,7 +7,7 @@ namespace qconv::native {
 // The sums of a part of a convolution on their way to the output. Every instruction set takes the
 // same steps, each rounded as IEEE 754 says, so that all give the same bytes.
 //
-// In float32, where its caller knows that it is exact enough (see run/requantization.h):
+// In float32, where its caller knows that it is exact enough (see run/output_plan.h):
 //   real = fma(float(sum), multiplier[c], offset[c])
 // else in float64:
 //   real = (sum + zero_point_sum[c]) * scale[c] + bias[c]

@@ -15,6 +15,9 @@ constexpr int64_t kTilePixels = 32;
 // Rows are joined to one run, with the pixels between them, if of so many one at least is theirs.
 constexpr int64_t kFewestJoined = 2;
 
+// Activations that the second-level cache doesn't hold, in bytes.
+constexpr int64_t kFarActivation = 1024 * 1024;
+
 constexpr Extent kZeros{0, 0, 0};
 constexpr Extent kOnes{1, 1, 1};
 
@@ -146,6 +149,8 @@ void InPlaceRun::call(
   const int64_t out_channels = run_.packed.conv.out_channels;
   DenseArguments arguments = block_arguments(run_, blocks);
   arguments.tap_offsets = &kNoOffset;
+  arguments.comes_from_afar =
+      run_.input.batch * pixels_of(run_.input.size) * run_.packed.conv.in_channels > kFarActivation;
   arguments.pixel_stride = run_.packed.conv.in_channels;
   set_tap_runs(arguments);
   arguments.activation = activation;

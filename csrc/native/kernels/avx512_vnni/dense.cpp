@@ -28,8 +28,6 @@ namespace qconv::native {
 namespace {
 
 constexpr int64_t kLineQuads = 16;  // of a line of the cache
-// Activations that are read in place from beyond the second-level cache, in bytes.
-constexpr int64_t kFarActivation = 1024 * 1024;
 
 // Loops of their own, since an instruction more for each tap is felt where sums are short.
 enum class Taps {
@@ -119,7 +117,7 @@ template <Store kStore, Taps kTaps>
 void compute_channels(const DenseArguments& arguments, Tile& tile, int pixels) {
   const int64_t blocks = (arguments.out_channels + kBlockColumns - 1) / kBlockColumns;
   const bool fetches = kTaps == Taps::kAll && arguments.taps == 1 && pixels == kTilePixels &&
-      arguments.pixels * arguments.pixel_stride > kFarActivation;
+      arguments.comes_from_afar;
   for (int64_t block = 0; block < blocks;) {
     const int count = block + 1 < blocks ? 2 : 1;
     const int64_t channel = block * kBlockColumns;
