@@ -40,6 +40,15 @@ LARGE = (
     ConvCase("transposed_4096", transposed=True, input_size=(2048, 2048), kernel=(2,), stride=(2,)),
 )
 
+# Read where it lies, with sums of activations. Not every engine takes weight zero points.
+SUMMED = ConvCase(
+    "length_500_thousand_weight_zero_points",
+    dims=1,
+    in_channels=64,
+    input_size=(500_003,),
+    weight_zero_points=True,
+)
+
 # More than 2^31 bytes of activation, or of output.
 BEYOND_2_31 = (
     ConvCase("activation", input_size=(16400, 16400), kernel=(3,), stride=(16,), padding=(1,)),
@@ -145,7 +154,9 @@ def test_tensors_of_more_than_2_31_bytes(case: ConvCase, engine: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in LARGE if "kernel_31" not in c.name], ids=lambda case: case.name
+    "case",
+    [SUMMED, *(c for c in LARGE if "kernel_31" not in c.name)],
+    ids=lambda case: case.name,
 )
 def test_scratch_is_bounded_and_released(case: ConvCase) -> None:
     """Of each thread, 256 KB for what it reads (512 KB with AMX) and 64 KB for sums, and a quarter

@@ -32,7 +32,8 @@ struct Run {
   int64_t packed_taps;
   int64_t k_blocks, quads, used_quads;
   int64_t out_channels, last_columns, block_gap;
-  bool zero_points, first_sums;
+  bool zero_points, first_sums, comes_from_afar;
+  int64_t first_offset;  // that tap_offsets are passed counted from
   Store store;
   int64_t row_pitch, row_width, output_pixel_stride, row_stride;
   Values values;
@@ -106,6 +107,8 @@ Run random_run(Random& random) {
   run.block_gap = random.chance(0.2) ? 64 * random.between(1, 3) : 0;
   run.zero_points = random.chance(0.2);
   run.first_sums = random.chance(0.3);
+  run.comes_from_afar = random.chance(0.3);
+  run.first_offset = random.chance(0.5) ? 0 : run.tap_offsets[0];
   run.store = random.chance(0.2) ? Store::kSums
       : random.chance(0.3)       ? Store::kBytesAdded
                                  : Store::kBytes;
@@ -305,11 +308,17 @@ std::string RunMemory::check(const TestedKernel& kernel, bool in_place) {
   widen_activations(activation_.as<uint8_t>(), activations_, wide_activation_.as<uint16_t>());
   std::memset(output_.as<void>(), 0xa5, static_cast<size_t>(outputs_ * element_bytes(run_.store)));
   DenseArguments arguments;
-  arguments.activation =
-      kernel.wide_activations ? wide_activation_.as<void>() : activation_.as<void>();
+  arguments.activation = kernel.wide_activations
+      ? static_cast<const void*>(wide_activation_.as<uint16_t>() + run_.first_offset)
+      : activation_.as<uint8_t>() + run_.first_offset;
+  arguments.comes_from_afar = run_.comes_from_afar;
+  std::vector<int64_t> tap_offsets = run_.tap_offsets;
+  for (int64_t& offset : tap_offsets) {
+    offset -= run_.first_offset;
+  }
   arguments.pixels = run_.pixels;
   arguments.pixel_stride = run_.pixel_stride;
-  arguments.tap_offsets = run_.tap_offsets.data();
+  arguments.tap_offsets = tap_offsets.data();
   arguments.taps = run_.taps();
   arguments.tap_places = run_.tap_places.empty() ? nullptr : run_.tap_places.data();
   arguments.weight = weight_.as<int8_t>();
@@ -403,6 +412,7 @@ bool check_long_sums(const std::vector<TestedKernel>& all, Random& random) {
     run.used_quads = run.k_blocks * run.quads;
     run.pixel_stride = run.used_quads * kQuad;
     run.tap_offsets.assign(8, 5);
+    run.first_offset = 5;
     run.packed_taps = run.taps();
     run.tap_places.clear();
     run.store = Store::kSums;

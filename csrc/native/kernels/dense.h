@@ -45,9 +45,9 @@ struct DenseArguments {
   const void* activation = nullptr;
   int64_t pixels = 0;
   int64_t pixel_stride = 0;
+  bool comes_from_afar = false;  // from beyond the second-level cache
   const int64_t* tap_offsets = nullptr;
   int64_t taps = 0;
-  bool comes_from_afar = false;  // the activation, from beyond the second-level cache
   // Where the taps are among those of a packed block; null: they are its first ones, in order. Not
   // for grouped layouts.
   const int64_t* tap_places = nullptr;

@@ -34,7 +34,7 @@ void set_activation_sums(const ConvRun& run, const Phase& phase, DenseArguments&
 void call_dense_kernel(const ConvRun& run, const Phase& phase, DenseArguments& arguments);
 
 // What `store` and its factors say of the arguments of a call on the output channels from `channel`
-// on. table: of factors, see factors.h; the phase's, or that of outputs that lack taps.
+// on. table: of factors, see factors.h; the phase's, or that of outputs in none.
 void set_store(const ConvRun& run, int64_t table, int64_t channel, DenseArguments& arguments);
 
 // Calls the kernel as it is, with a pass over its sums where they take one.

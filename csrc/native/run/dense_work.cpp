@@ -55,6 +55,10 @@ void plan_inside(const ConvRun& run, Work& work) {
   work.row_microseconds =
       static_cast<double>(work.columns * run.packed.conv.in_channels) / kReadSpeed;
   work.overlap = (run.packed.conv.kernel[1] - 1) * run.packed.conv.dilation[1];
+  if (run.plan.weight_zero_points != nullptr) {
+    work.most_rows = std::clamp<int64_t>(kMostSummedPixels / run.input.size[2], 1, work.rows);
+    work.most_columns = std::min(work.columns, kMostSummedPixels);
+  }
 }
 
 int64_t window_bytes(const ConvRun& run, int64_t rows, int64_t columns) {

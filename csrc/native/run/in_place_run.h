@@ -7,7 +7,7 @@
 
 namespace qconv::native {
 
-// Runs a dense convolution on the activation as it lies, without a window.
+// Runs a dense convolution whose outputs have one tap each on the activation as it lies.
 class InPlaceRun {
  public:
   explicit InPlaceRun(const ConvRun& run);

@@ -43,7 +43,7 @@ const int64_t* InsideRun::tap_offsets() const {
 }
 
 void InsideRun::run_area(int64_t plane, const Area& area, const PhaseBlocks& blocks) const {
-  for_each_chunk(run_, blocks, [&](const PhaseBlocks& chunk) {
+  const auto run_chunk = [&](const PhaseBlocks& chunk) {
     DenseArguments arguments = block_arguments(run_, chunk);
     arguments.tap_offsets = tap_offsets();
     arguments.pixel_stride = run_.packed.conv.in_channels;
@@ -52,7 +52,13 @@ void InsideRun::run_area(int64_t plane, const Area& area, const PhaseBlocks& blo
         [&](const ReachedCut& cut, const Area& outputs) {
           run_cut(plane, cut, outputs, chunk, arguments);
         });
-  });
+  };
+  const bool one_run = run_.reached.all() && joins_rows(area);
+  one_run ? run_chunk(blocks) : for_each_chunk(run_, blocks, run_chunk);
+}
+
+bool InsideRun::joins_rows(const Area& area) const {
+  return plan_row_runs(run_.kernels.dense_runs, area.rows, area.columns, run_.input.size[2]).joined;
 }
 
 // Outputs of one cut.
@@ -65,8 +71,7 @@ void InsideRun::run_cut(
   const int64_t batch = plane / run_.output_size[0];
   const int64_t first_tap = leave_reached_taps(run_, blocks, cut, arguments);
   const int64_t first_value = blocks.input_group(run_) * conv.in_channels_per_group() + first_tap;
-  const bool joined =
-      plan_row_runs(run_.kernels.dense_runs, area.rows, area.columns, size[2]).joined;
+  const bool joined = joins_rows(area);
   arguments.pixels = joined ? (area.rows - 1) * size[2] + area.columns : area.columns;
   for (int64_t i = 0; i < (joined ? 1 : area.rows); ++i) {
     const Extent output{batch * run_.output_size[0] + depth, area.first_row + i, area.first_column};
@@ -75,12 +80,11 @@ void InsideRun::run_cut(
         batch * size[0] + depth - conv.padding[0], output[1] - conv.padding[1],
         output[2] - conv.padding[2]};
     arguments.activation =
-        run_.input_bytes() + pixel_of(size, input) * conv.in_channels + first_value;
+        run_.input_bytes() + (pixel_of(size, input) * conv.in_channels + first_value);
     arguments.output = {
         run_.output_at(pixel_of(run_.output_size, output), blocks.channel), conv.out_channels,
         run_.output_size[2] * conv.out_channels, joined ? size[2] : area.columns, area.columns};
-    set_activation_sums(run_, blocks.phase.phase, arguments);
-    store_dense(run_, blocks.phase.phase.index, arguments);
+    call_dense_kernel(run_, blocks.phase.phase, arguments);
   }
 }
 

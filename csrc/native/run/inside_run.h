@@ -21,6 +21,7 @@ class InsideRun {
 
  private:
   const int64_t* tap_offsets() const;
+  bool joins_rows(const Area& area) const;
   void run_cut(
       int64_t plane, const ReachedCut& cut, const Area& area, const PhaseBlocks& blocks,
       DenseArguments arguments) const;

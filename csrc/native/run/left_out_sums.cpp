@@ -9,6 +9,11 @@
 namespace qconv::native {
 namespace {
 
+// What is left out may leave int32 where the whole sum doesn't.
+int32_t wrapped(uint32_t sum) {
+  return static_cast<int32_t>(sum);
+}
+
 // Calls use(its number, cut) for every combination that lacks taps.
 template <typename Use>
 void for_each_lacking(const ReachedTaps& reached, const Use& use) {
@@ -84,12 +89,12 @@ const int32_t* left_out_sums(const ConvRun& run) {
       }
       int32_t* const sum = sums + number * stride;
       for (int64_t c = 0; c < channels; ++c) {
-        sum[c] -= tap_sums[c];
+        sum[c] = wrapped(static_cast<uint32_t>(sum[c]) - static_cast<uint32_t>(tap_sums[c]));
       }
     });
   }
   for (int64_t i = 0; i < count; ++i) {
-    sums[i] *= zero_point;
+    sums[i] = wrapped(static_cast<uint32_t>(sums[i]) * static_cast<uint32_t>(zero_point));
   }
   return sums;
 }

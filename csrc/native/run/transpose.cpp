@@ -94,8 +94,11 @@ void transpose_few(const uint8_t* rows, int64_t channels, int64_t pixels, uint8_
   });
 }
 
-// Fetches what is copied kRowsAhead rows after that of `channel`.
+// Fetches what is copied kRowsAhead rows after that of `channel`. Few rows are streams.
 void fetch_ahead(const ChannelsFirst& activation, const uint8_t* pixel, int64_t channel) {
+  if (activation.channels < kRowsAhead) {
+    return;
+  }
   const int64_t ahead = channel + kRowsAhead;
   const uint8_t* const from = ahead < activation.channels
       ? pixel + ahead * activation.channel_stride

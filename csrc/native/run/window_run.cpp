@@ -1,7 +1,5 @@
 #include "native/run/window_run.h"
 
-#include <algorithm>
-
 #include "native/run/activation_window.h"
 #include "native/run/reached_cut.h"
 #include "native/run/row_runs.h"
@@ -88,8 +86,7 @@ void WindowRun::run_rows(
     arguments.output = {
         run_.output_at(pixel, blocks.channel), part.pixel_step * out_channels,
         part.row_step * out_channels, joined ? window.row_pitch() : width, width};
-    set_activation_sums(run_, blocks.phase.phase, arguments);
-    store_dense(run_, blocks.phase.phase.index, arguments);
+    call_dense_kernel(run_, blocks.phase.phase, arguments);
   }
 }
 
