@@ -36,7 +36,8 @@ void plan_in_place(const ConvRun& run, const InPlaceRun& in_place, Work& work) {
       work.most_rows = std::min(work.rows, kMostSummedPixels);
     }
     if (run.packed.layout.groups > 1) {
-      // Groups share lines of the cache.
+      // Groups share lines of the cache: all pass over an area while the second level holds it and
+      // its outputs.
       const int64_t pixels = run.kernels.window_bytes / 2 / run.packed.conv.in_channels;
       work.most_rows = std::min(work.most_rows, std::max(kFewestColumns, pixels));
     }

@@ -7,9 +7,9 @@
 
 namespace qconv::native {
 
-// Runs a dense convolution on the activation as it lies, where no tap is in the padding, or none is
-// left there (see ReachedTaps). Where dilation sets taps far apart, windows would hold little but
-// what the next ones hold too.
+// Runs a dense convolution of several taps on the activation as it lies, where none is in the
+// padding, or none is left there (see ReachedTaps). One of a single tap is InPlaceRun's. Where
+// dilation sets taps far apart, windows would hold little but what the next ones hold too.
 class InsideRun {
  public:
   explicit InsideRun(const ConvRun& run) : run_(run) {}

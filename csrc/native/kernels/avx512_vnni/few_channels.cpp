@@ -187,7 +187,8 @@ template <int kChannels>
 inline QCONV_INLINE __m512i order_step(const int8_t* from, int64_t quads, int64_t quad_bytes) {
   constexpr int kQuads = Step<kChannels>::kQuads;
   constexpr auto place = [](int lane) { return lane % kQuads * kChannels + lane / kQuads; };
-  // Parts of a vector are put together in registers where one load each does.
+  // A load of what several stores wrote would wait for them: quads of 4 and 8 channels, few a step,
+  // are put together in registers.
   constexpr int kLanesAtOnce = kChannels >= 4 ? kChannels : kLanes;
   __m512i packed = _mm512_setzero_si512();
   unrolled<kLanes / kLanesAtOnce>([&](auto part) QCONV_INLINE {
